@@ -1,0 +1,39 @@
+"""The answer: what a person gets to see after every guard has passed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from retrievers.evidence import Evidence
+
+Status = Literal["answered", "abstained", "restricted", "refused", "clarify"]
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A number in the answer's text, resolved by the program: moment, verbatim quote, and the second to play from."""
+
+    number: int
+    evidence: Evidence
+    quote: str
+    play_seconds: float
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A cited answer, or an abstention or refusal with its reason; `text` cites as `[2]`. Confidence is 0..1."""
+
+    question: str
+    route: str
+    topic: str
+    status: Status
+    text: str
+    citations: tuple[Citation, ...]
+    evidence: tuple[Evidence, ...]
+    confidence: float
+    reason: str
+    tiers: Mapping[str, str]
+    timings_ms: Mapping[str, float]

@@ -1,0 +1,176 @@
+"""The path of one question: route, search, judge the evidence, draft, check the citations, answer or abstain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.answer import Answer
+from app.chat_model import ChatModel, ChatModelError
+from app.citing import cite
+from guards.citations import check_citations, check_sentence
+from guards.routing import Router
+from guards.sufficiency import SufficiencyJudge
+from guards.verdict import RouteVerdict
+from ingest.index import Scope
+from prompts.answer import SentenceReader, build_answer_prompt, read_answer_reply
+from prompts.draft import Draft, DraftSentence
+from prompts.extractive import extractive_draft
+from retrievers.evidence import Evidence, SearchResult
+from retrievers.rerank import Reranker
+from retrievers.search import Searcher, Stopwatch, clean_question
+
+EVIDENCE_LIMIT = 6
+EXTRACTIVE_TIER = "extractive"
+OnSentence = Callable[[str], None]
+
+
+def ignore(sentence: str) -> None:
+    """The default listener of a stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drafted:
+    """A draft with the tier that wrote it and, when that was not the configured model, why."""
+
+    draft: Draft
+    tier: str
+    note: str = ""
+
+
+class Answerer:
+    """Answers questions about one library; without a chat model, or when it fails, by quoting."""
+
+    def __init__(
+        self,
+        router: Router,
+        searcher: Searcher,
+        judge: SufficiencyJudge,
+        similarity: Reranker | None,
+        chat: ChatModel | None,
+        prompts_folder: Path | None,
+    ) -> None:
+        self._router = router
+        self._searcher = searcher
+        self._judge = judge
+        self._similarity = similarity
+        self._chat = chat
+        self._prompts_folder = prompts_folder
+
+    def ask(self, question: str, scope: Scope, on_sentence: OnSentence = ignore) -> Answer:
+        """A cited answer, an abstention with the closest moments, or a refusal; `on_sentence` hears each checked sentence."""
+        clock = Stopwatch()
+        question = clean_question(question)
+        route = self._router.route(question)
+        if route.route in ("refused", "support"):
+            return _refusal(question, route, clock)
+        with clock.stage("retrieve"):
+            found = self._searcher.search(question, scope, EVIDENCE_LIMIT)
+        with clock.stage("judge"):
+            sufficiency = self._judge.judge(question, found.evidence)
+        if not sufficiency.passed:
+            return _abstention(question, route, found, sufficiency.confidence, sufficiency.reason, clock)
+        with clock.stage("draft"):
+            drafted = self._draft(question, found.evidence, route, on_sentence)
+        kept, _, citations = check_citations(drafted.draft, {item.number for item in found.evidence})
+        if not citations.passed:
+            reason = drafted.note or citations.reason
+            return _abstention(question, route, found, sufficiency.confidence, reason, clock, drafted.tier)
+        return Answer(
+            question=question,
+            route=route.route,
+            topic=route.topic,
+            status="restricted" if route.route == "restricted" else "answered",
+            text=" ".join([*(cited_text(sentence) for sentence in kept), *_disclaimer(route)]),
+            citations=cite(kept, found.evidence),
+            evidence=found.evidence,
+            confidence=sufficiency.confidence,
+            reason=drafted.note or sufficiency.reason,
+            tiers={**found.tiers, "answer": drafted.tier},
+            timings_ms=clock.timings_ms(),
+        )
+
+    def _draft(
+        self, question: str, evidence: Sequence[Evidence], route: RouteVerdict, on_sentence: OnSentence
+    ) -> Drafted:
+        """The chat model's draft; the extractive one without a model, when it fails, and where only quotes are allowed."""
+        if self._chat and route.route == "answer":
+            try:
+                return Drafted(self._chat_draft(self._chat, question, evidence, on_sentence), self._chat.name)
+            except ChatModelError as error:
+                quoted = self._quote(question, evidence, on_sentence)
+                return Drafted(quoted, EXTRACTIVE_TIER, f"quoted instead of explained: {error}")
+        return Drafted(self._quote(question, evidence, on_sentence), EXTRACTIVE_TIER)
+
+    def _chat_draft(
+        self, chat: ChatModel, question: str, evidence: Sequence[Evidence], on_sentence: OnSentence
+    ) -> Draft:
+        offered = {item.number for item in evidence}
+        reader, raw = SentenceReader(), ""
+        for delta in chat.stream(build_answer_prompt(question, evidence, self._prompts_folder)):
+            raw += delta
+            _tell(reader.feed(delta), offered, on_sentence)
+        _tell(reader.finish(), offered, on_sentence)
+        return read_answer_reply(raw)
+
+    def _quote(self, question: str, evidence: Sequence[Evidence], on_sentence: OnSentence) -> Draft:
+        draft = extractive_draft(question, evidence, self._similarity)
+        _tell(draft.sentences, {item.number for item in evidence}, on_sentence)
+        return draft
+
+
+def cited_text(sentence: DraftSentence) -> str:
+    """The sentence followed by its citations, as `text [1][3]`."""
+    return f"{sentence.text} {''.join(f'[{number}]' for number in sentence.numbers)}"
+
+
+def _tell(sentences: Sequence[DraftSentence], offered: set[int], on_sentence: OnSentence) -> None:
+    for sentence in sentences:
+        checked = check_sentence(sentence, offered)
+        if checked:
+            on_sentence(cited_text(checked))
+
+
+def _abstention(
+    question: str,
+    route: RouteVerdict,
+    found: SearchResult,
+    confidence: float,
+    reason: str,
+    clock: Stopwatch,
+    tier: str = "not asked",
+) -> Answer:
+    return Answer(
+        question=question,
+        route=route.route,
+        topic=route.topic,
+        status="abstained",
+        text="The library does not hold the answer.",
+        citations=(),
+        evidence=found.evidence,
+        confidence=confidence,
+        reason=reason,
+        tiers={**found.tiers, "answer": tier},
+        timings_ms=clock.timings_ms(),
+    )
+
+
+def _refusal(question: str, route: RouteVerdict, clock: Stopwatch) -> Answer:
+    return Answer(
+        question=question,
+        route=route.route,
+        topic=route.topic,
+        status="refused",
+        text=route.message,
+        citations=(),
+        evidence=(),
+        confidence=0.0,
+        reason=route.reason,
+        tiers={"answer": "not asked"},
+        timings_ms=clock.timings_ms(),
+    )
+
+
+def _disclaimer(route: RouteVerdict) -> list[str]:
+    return [route.message] if route.route == "restricted" else []

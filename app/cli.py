@@ -1,0 +1,299 @@
+"""The command line: `playhead ingest`, `search`, `ask` and the rest. Models are imported only by the command that needs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import click
+import typer
+
+from ingest.schema import PlayheadError
+
+if TYPE_CHECKING:
+    from app.settings import Settings
+
+DONE, FAILED, WRONG_CALL = 0, 1, 2
+
+HELP = """Answers questions about your videos and puts the playhead on the moment that proves each sentence.
+
+First steps:
+
+  playhead demo                        a first look, with videos that come along
+
+  playhead ingest ~/Videos             read a folder of videos
+
+  playhead ask "who built the bridge?" a cited answer
+
+  playhead serve                       the same in a chat page
+
+The options below are also accepted after the command. Settings: see .env.example.
+"""
+cli = typer.Typer(help=HELP, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+
+
+@dataclass(slots=True)
+class Call:
+    """What the options before the command said."""
+
+    library: Path | None = None
+    tenant: str | None = None
+    as_json: bool = False
+    debug: bool = False
+
+    def settings(self) -> Settings:
+        from app.settings import read_settings
+
+        return read_settings(library=self.library, tenant=self.tenant)
+
+
+CALL = Call()
+
+Question = Annotated[str | None, typer.Argument(help="What to ask; left out with --questions.", show_default=False)]
+Questions = Annotated[Path | None, typer.Option(help="A .jsonl file, one question a line; answers come one a line.")]
+VideoOption = Annotated[list[str] | None, typer.Option("--video", help="Only this video; can be repeated.")]
+FilterOption = Annotated[list[str] | None, typer.Option("--filter", help="key=value: language, tag or year; can be repeated.")]
+VideoName = Annotated[str, typer.Argument(help="An id or its beginning, a path, a file stem or a title.")]
+
+
+@cli.callback()
+def options(
+    library: Annotated[Path | None, typer.Option(help="The library's folder.", show_default=False)] = None,
+    tenant: Annotated[str | None, typer.Option(help="Whose videos; one user needs none.", show_default=False)] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    CALL.library, CALL.tenant, CALL.as_json, CALL.debug = library, tenant, as_json, debug
+
+
+@cli.command()
+def ingest(
+    paths: Annotated[list[Path], typer.Argument(help="Files, folders, caption files, or a manifest.jsonl.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be read and how long it takes.")] = False,
+) -> None:
+    """Read videos into the library. What is known and unchanged is skipped; a bad file never stops the others."""
+    from app.ingesting import estimate_paths, ingest_paths
+
+    report = estimate_paths(CALL.settings(), paths) if dry_run else ingest_paths(CALL.settings(), paths)
+    show(report.as_json(), report.as_text())
+    raise typer.Exit(FAILED if report.failed else DONE)
+
+
+@cli.command()
+def watch(
+    folder: Annotated[Path, typer.Argument(help="The folder to follow.")],
+) -> None:
+    """Follow a folder: read what appears or changes there, until Ctrl-C."""
+    from app.ingesting import watch_folder
+
+    watch_folder(CALL.settings(), folder, lambda report: show(report.as_json(), report.as_text()))
+
+
+@cli.command()
+def search(
+    query: Question = None,
+    questions: Questions = None,
+    k: Annotated[int, typer.Option(min=1, max=100, help="How many moments.")] = 10,
+    video: VideoOption = None,
+    image: Annotated[Path | None, typer.Option(help="Find the moments that look like this picture.")] = None,
+    filters: FilterOption = None,
+    channel: Annotated[str | None, typer.Option(help="Only speech, screen, description or visual.")] = None,
+    no_rerank: Annotated[bool, typer.Option("--no-rerank", help="Keep the fused order.")] = False,
+) -> None:
+    """Find the moments that match, best first."""
+    from app.build import OpenLibrary
+    from app.json_forms import search_json
+    from app.questions import make_scope, read_questions
+    from app.text_forms import search_text
+    from retrievers.channels import CHANNELS
+
+    if channel and channel not in CHANNELS:
+        raise ValueError(f"Unknown channel {channel!r}. Channels are {', '.join(CHANNELS)}.")
+    asked = read_questions(query, questions, image)
+    with OpenLibrary(CALL.settings(), "playhead search") as library:
+        for item in asked:
+            scope = make_scope(library.catalog, library.settings.tenant, [*(video or ()), *item.videos], [*(filters or ()), *item.filters])
+            result = library.searcher.search(
+                item.text,
+                scope,
+                k,
+                channels=(channel,) if channel else CHANNELS,
+                image=item.image,
+                rerank=not no_rerank,
+            )
+            show({**search_json(result), "id": item.id}, search_text(result), one_line=questions is not None)
+
+
+@cli.command()
+def ask(
+    question: Question = None,
+    questions: Questions = None,
+    video: VideoOption = None,
+    filters: FilterOption = None,
+) -> None:
+    """Answer a question from the videos, every sentence cited, or say that they do not hold the answer."""
+    from app.build import OpenLibrary
+    from app.json_forms import answer_json
+    from app.questions import make_scope, read_questions
+    from app.text_forms import answer_text
+
+    asked = read_questions(question, questions, None)
+    with OpenLibrary(CALL.settings(), "playhead ask") as library:
+        for item in asked:
+            scope = make_scope(library.catalog, library.settings.tenant, [*(video or ()), *item.videos], [*(filters or ()), *item.filters])
+            answer = library.answerer.ask(item.text, scope)
+            show({**answer_json(answer), "id": item.id}, answer_text(answer), one_line=questions is not None)
+
+
+@cli.command()
+def videos() -> None:
+    """List the videos of the library."""
+    from app.questions import open_shelf
+    from app.text_forms import videos_json, videos_text
+
+    with open_shelf(CALL.settings()) as shelf:
+        known = shelf.catalog.videos(shelf.tenant)
+        show(videos_json(known), videos_text(known))
+
+
+@cli.command(name="show")
+def show_video(video: VideoName) -> None:
+    """One video: what was heard and seen when, and what the index does not cover."""
+    from app.questions import open_shelf, resolve_video
+    from app.text_forms import timeline_json, timeline_text
+
+    with open_shelf(CALL.settings()) as shelf:
+        found = resolve_video(shelf.catalog, shelf.tenant, video)
+        timeline = shelf.catalog.timeline(shelf.tenant, found.video_id)
+        show(timeline_json(found, timeline), timeline_text(found, timeline))
+
+
+@cli.command()
+def delete(
+    video: VideoName,
+    purge: Annotated[bool, typer.Option("--purge", help="Also rewrite the stores so that no byte of it is left.")] = False,
+) -> None:
+    """Remove a video from the library. Your own file is not touched."""
+    from app.build import OpenLibrary
+    from app.questions import resolve_video
+
+    with OpenLibrary(CALL.settings(), "playhead delete") as library:
+        found = resolve_video(library.catalog, library.settings.tenant, video)
+        removed, left = library.delete(found, purge=purge)
+    receipt = {"video_id": found.video_id, "title": found.title, "moments_removed": removed, "moments_left": left, "purged": purge}
+    show(receipt, f"Removed {found.title} ({found.video_id}): {removed} moments, {left} left{', purged' if purge else ''}.")
+    raise typer.Exit(FAILED if left else DONE)
+
+
+@cli.command()
+def reindex(
+    channel: Annotated[str | None, typer.Option(help="Change only this channel's model.")] = None,
+) -> None:
+    """Embed every video again with the models of the settings; the files are not read again."""
+    from app.build import REINDEX_ROLES
+    from app.build import reindex as run
+    from app.progress import Progress
+
+    if channel and channel not in REINDEX_ROLES:
+        raise ValueError(f"Unknown channel {channel!r}. Channels are {', '.join(REINDEX_ROLES)}.")
+    with Progress("reindex") as progress:
+        done = run(CALL.settings(), channel, lambda video, total: progress.step(video.title, total))
+    show({"videos": done}, f"Reindexed {done} videos.")
+
+
+@cli.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="The address to listen on.", show_default="127.0.0.1")] = None,
+    port: Annotated[int | None, typer.Option(help="The port.", show_default="7860")] = None,
+) -> None:
+    """Open the chat page and the HTTP API."""
+    from app.serving import serve_library
+
+    serve_library(CALL.settings(), host, port)
+
+
+@cli.command()
+def demo(
+    no_serve: Annotated[bool, typer.Option("--no-serve", help="Do not open the chat page at the end.")] = False,
+) -> None:
+    """A first look: reads the videos that come along, asks three questions, opens the chat page."""
+    from app.demo import run_demo
+
+    run_demo(CALL.settings(), serve_chat=not no_serve)
+
+
+@cli.command()
+def doctor() -> None:
+    """Say which model serves each role here, how to raise it, and where everything lies."""
+    from app.doctor import examine
+
+    report = examine(CALL.settings())
+    show(report.as_json(), report.as_text())
+
+
+def show(document: dict[str, Any], text: str, *, one_line: bool = False) -> None:
+    """Print a result for programs or for people."""
+    print(json.dumps(document, ensure_ascii=False, indent=None if one_line else 2) if CALL.as_json else text, flush=True)
+
+
+GLOBAL_FLAGS = ("--json", "--debug")
+GLOBAL_VALUES = ("--library", "--tenant")
+
+
+def hoist_global_options(arguments: Sequence[str]) -> list[str]:
+    """Move the options of `playhead` before the command, so that they may be written after it too."""
+    hoisted: list[str] = []
+    rest: list[str] = []
+    waiting = list(arguments)
+    while waiting:
+        argument = waiting.pop(0)
+        if argument == "--":
+            return [*hoisted, *rest, argument, *waiting]
+        if argument in GLOBAL_FLAGS or argument.startswith(tuple(f"{name}=" for name in GLOBAL_VALUES)):
+            hoisted.append(argument)
+        elif argument in GLOBAL_VALUES and waiting:
+            hoisted += [argument, waiting.pop(0)]
+        else:
+            rest.append(argument)
+    return [*hoisted, *rest]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status: 0 done, 1 something failed, 2 wrong call."""
+    given = hoist_global_options(sys.argv[1:] if arguments is None else arguments)
+    CALL.debug = "--debug" in given
+    try:
+        return int(cli(args=given, prog_name="playhead", standalone_mode=False) or DONE)
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "playhead"
+        return complain(error, f"{error.format_message()} See: {command} --help", WRONG_CALL)
+    except (click.Abort, KeyboardInterrupt):
+        return complain(None, "Stopped.", 130)
+    except ValueError as error:
+        return complain(error, str(error), WRONG_CALL)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except (PlayheadError, OSError) as error:
+        return complain(error, str(error), FAILED)
+
+
+def entry() -> None:
+    """The console command."""
+    sys.exit(main())
+
+
+def complain(error: BaseException | None, message: str, status: int) -> int:
+    """One line on stderr; the traceback only with --debug."""
+    if CALL.debug and error:
+        traceback.print_exception(error)
+    print("playhead: " + " ".join(message.split()), file=sys.stderr)
+    return status

@@ -1,0 +1,45 @@
+"""The first look: the demo library is read, three questions are asked, the chat page opens."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+
+from app.build import OpenLibrary
+from app.ingesting import IngestReport, ingest_sources
+from app.serving import LibraryService
+from app.settings import Settings
+from app.text_forms import answer_text
+from app.web_chat import serve
+from ingest.index import Scope
+from ingest.schema import PlayheadError
+from ingest.sources import find_sources
+
+DEMO_VIDEOS = Path(__file__).parent.parent / "demo" / "videos"
+DEMO_LIBRARY = "demo-library"
+DEMO_QUESTIONS = (
+    "How does a lighthouse lens throw its light so far?",
+    "Which knot makes a loop that does not slip?",
+    "Who won the football world cup in 1998?",
+)
+
+
+def run_demo(settings: Settings, *, serve_chat: bool) -> None:
+    """Read the demo videos into a library of their own, answer three questions about them, and serve them."""
+    if not DEMO_VIDEOS.is_dir():
+        raise PlayheadError(f"The demo videos are not at {DEMO_VIDEOS}. Run it from a clone of the repository: make demo")
+    settings = dataclasses.replace(settings, library=settings.cache / DEMO_LIBRARY)
+    purpose = f"playhead demo on http://{settings.host}:{settings.port}" if serve_chat else "playhead demo"
+    with OpenLibrary(settings, purpose, create=True) as library:
+        print("Reading the demo videos (about a minute the first time) ...", file=sys.stderr)
+        sources, failures = find_sources([DEMO_VIDEOS])
+        report = IngestReport(tuple(ingest_sources(library, sources)), 0.0)
+        if report.failed or failures:
+            raise PlayheadError(report.as_text())
+        print(report.as_text())
+        for question in DEMO_QUESTIONS:
+            print(f"\n> {question}\n")
+            print(answer_text(library.answerer.ask(question, Scope(settings.tenant))))
+        if serve_chat:
+            serve(LibraryService(library), settings.host, settings.port)

@@ -1,0 +1,174 @@
+"""Reads paths into a library: one report over all sources, the estimate before, and the watched folder."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.build import OpenLibrary
+from app.progress import Progress
+from app.settings import Settings
+from ingest.media import MediaLimits, probe_media
+from ingest.pipeline import IngestResult
+from ingest.schema import PlayheadError, timecode
+from ingest.sources import Source, SourceFailure, find_sources, printable
+
+WATCH_SECONDS = 5.0
+# Seconds of work for one second of video on two cores, measured on the demo library by `make bench`.
+SECONDS_PER_SECOND = {"captions": 0.01, "decode": 0.02, "screen text": 0.06, "speech": 0.25}
+
+
+@dataclass(frozen=True, slots=True)
+class IngestReport:
+    """How every source ended."""
+
+    results: tuple[IngestResult, ...]
+    seconds: float
+
+    @property
+    def failed(self) -> bool:
+        return any(result.status == "failed" for result in self.results)
+
+    def as_json(self) -> dict[str, Any]:
+        names = ("video_id", "path", "title", "status", "moments", "keyframes", "duration_seconds", "channels", "error")
+        rows = [{**{name: getattr(r, name) for name in names}, "warnings": list(r.warnings)} for r in self.results]
+        return {"videos": rows, "seconds": round(self.seconds, 2)}
+
+    def as_text(self) -> str:
+        lines = [_result_line(result) for result in self.results if result.status != "failed"]
+        lines += [f"  warning: {warning}" for result in self.results for warning in _warnings(result)]
+        failures = [result for result in self.results if result.status == "failed"]
+        counts = {status: sum(r.status == status for r in self.results) for status in ("indexed", "updated", "unchanged", "failed")}
+        lines.append(f"{', '.join(f'{n} {status}' for status, n in counts.items() if n)} in {self.seconds:.1f} s")
+        return "\n".join([*lines, *(f"failed  {result.error}" for result in failures)])
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What an ingest would read, and about how long each part takes on a machine of two cores."""
+
+    rows: tuple[dict[str, Any], ...]
+    failures: tuple[SourceFailure, ...]
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.failures)
+
+    def as_json(self) -> dict[str, Any]:
+        seconds = sum(row["estimated_seconds"] for row in self.rows)
+        failures = [{"path": f.path, "error": f.message} for f in self.failures]
+        return {"videos": list(self.rows), "failures": failures, "estimated_seconds": round(seconds, 1)}
+
+    def as_text(self) -> str:
+        lines = [
+            f"{row['title']}  {timecode(row['duration_seconds'])}  about {row['estimated_seconds']:.0f} s "
+            f"({', '.join(row['stages'])})"
+            for row in self.rows
+        ]
+        total = sum(row["estimated_seconds"] for row in self.rows)
+        lines.append(f"{len(self.rows)} videos, about {total:.0f} s on two cores; nothing costs money. Nothing was read yet.")
+        return "\n".join([*lines, *(f"failed  {failure.message}" for failure in self.failures)])
+
+
+def ingest_paths(settings: Settings, paths: Sequence[Path]) -> IngestReport:
+    """Bring everything found under the paths into the library."""
+    started = time.monotonic()
+    sources, failures = find_sources(paths)
+    results = [_failed(failure) for failure in failures]
+    if sources:
+        with OpenLibrary(settings, "playhead ingest", create=True) as library:
+            results = ingest_sources(library, sources) + results
+    return IngestReport(tuple(results), time.monotonic() - started)
+
+
+def ingest_sources(library: OpenLibrary, sources: Sequence[Source]) -> list[IngestResult]:
+    """Bring sources into an open library, one after the other, with a progress bar."""
+    ingester = library.ingester
+    results = []
+    with Progress("ingest") as progress:
+        for source in sources:
+            name = source.title or printable(Path((source.media or source.captions[0]).name))
+            progress.step(name, len(sources))
+            results.append(ingester.ingest(source, lambda stage, name=name: progress.describe(f"{name}: {stage}")))  # type: ignore[misc]
+    return results
+
+
+def estimate_paths(settings: Settings, paths: Sequence[Path]) -> Estimate:
+    """Say what an ingest would do, without models and without touching the library."""
+    sources, failures = find_sources(paths)
+    rows, failed = [], list(failures)
+    limits = MediaLimits(wall_seconds=settings.decode_seconds)
+    for source in sources:
+        try:
+            rows.append(_estimate(source, limits))
+        except PlayheadError as error:
+            failed.append(SourceFailure(printable(source.media or source.captions[0]), str(error)))
+    return Estimate(tuple(rows), tuple(failed))
+
+
+def watch_folder(settings: Settings, folder: Path, on_report: Callable[[IngestReport], None]) -> None:
+    """Look at a folder every few seconds and ingest what changed; a file is read once its size has stayed the same."""
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is not a folder. Give watch a folder.")
+    print(f"Following {folder} (Ctrl-C stops)", file=sys.stderr)
+    done: dict[Path, tuple[float, int]] = {}
+    before: dict[Path, tuple[float, int]] = {}
+    while True:
+        now = _file_states(folder)
+        settled = {path: state for path, state in now.items() if before.get(path) == state and done.get(path) != state}
+        if settled and before == now:
+            on_report(ingest_paths(settings, [folder]))
+            done = now
+        before = now
+        time.sleep(WATCH_SECONDS)
+
+
+def _file_states(folder: Path) -> dict[Path, tuple[float, int]]:
+    states = {}
+    for path in folder.rglob("*"):
+        try:
+            if path.is_file():
+                states[path] = (path.stat().st_mtime, path.stat().st_size)
+        except OSError:
+            continue  # it went away between two looks
+    return states
+
+
+def _estimate(source: Source, limits: MediaLimits) -> dict[str, Any]:
+    probed = probe_media(source.media, limits) if source.media else None
+    duration = probed.duration_seconds if probed else source.duration_seconds or 0.0
+    stages = []
+    if probed:
+        stages.append("decode")
+        if probed.has_video:
+            stages.append("screen text")
+    stages.append("captions" if source.captions or (probed and probed.subtitles) else "speech")
+    if stages[-1] == "speech" and not (probed and probed.has_audio):
+        stages.pop()
+    seconds = sum(SECONDS_PER_SECOND[stage] * duration for stage in stages)
+    path = source.media or source.captions[0]
+    return {
+        "path": printable(path),
+        "title": source.title or printable(Path(path.stem)),
+        "duration_seconds": duration,
+        "stages": stages,
+        "estimated_seconds": round(seconds, 1),
+    }
+
+
+def _failed(failure: SourceFailure) -> IngestResult:
+    return IngestResult(failure.path, failure.path, "failed", error=failure.message)
+
+
+def _result_line(result: IngestResult) -> str:
+    channels = ", ".join(f"{channel}: {tier}" for channel, tier in result.channels.items()) or "nothing heard or read"
+    length = timecode(result.duration_seconds)
+    return f"{result.status:9} {result.title}  {length}  {result.moments} moments  ({channels})"
+
+
+def _warnings(result: IngestResult) -> list[str]:
+    return [f"{result.title}: {warning}" for warning in result.warnings]

@@ -1,0 +1,58 @@
+"""Serves one open library: what the chat page and the HTTP API ask of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from app.answer import Answer
+from app.answerer import OnSentence, ignore
+from app.build import OpenLibrary
+from app.settings import Settings
+from app.web_chat import serve
+from ingest.captions import CAPTION_SUFFIXES
+from ingest.index import Scope
+from ingest.schema import Video
+from retrievers.evidence import SearchResult
+
+
+class LibraryService:
+    """One tenant's view of an open library; safe to call from several threads."""
+
+    def __init__(self, library: OpenLibrary) -> None:
+        self._library = library
+        self._scope = Scope(library.settings.tenant)
+
+    def ask(self, question: str, on_sentence: OnSentence = ignore) -> Answer:
+        return self._library.answerer.ask(question, self._scope, on_sentence)
+
+    def search(self, query: str, limit: int) -> SearchResult:
+        return self._library.searcher.search(query, self._scope, limit)
+
+    def videos(self) -> Sequence[Video]:
+        return self._library.catalog.videos(self._scope.tenant)
+
+    def video(self, video_id: str) -> Video | None:
+        return self._library.catalog.get(self._scope.tenant, video_id)
+
+    def media_path(self, video_id: str) -> Path | None:
+        """The first copy of the video that still exists; None for captions without media."""
+        video = self.video(video_id)
+        paths = [Path(path) for path in video.paths] if video else []
+        return next((path for path in paths if path.suffix.lower() not in CAPTION_SUFFIXES and path.is_file()), None)
+
+    def thumbnail_path(self, video_id: str, seconds: float) -> Path | None:
+        """The keyframe at or before a second, else the first."""
+        frames = self._library.catalog.timeline(self._scope.tenant, video_id).keyframes
+        if not frames:
+            return None
+        before = [frame for frame in frames if frame.time_seconds <= seconds]
+        chosen = before[-1] if before else frames[0]
+        return self._library.folder.frame_path(self._scope.tenant, video_id, chosen.time_seconds)
+
+
+def serve_library(settings: Settings, host: str | None = None, port: int | None = None) -> None:
+    """Open the library and serve it until Ctrl-C; an empty library is made when there is none."""
+    address, number = host or settings.host, port or settings.port
+    with OpenLibrary(settings, f"playhead serve on http://{address}:{number}", create=True) as library:
+        serve(LibraryService(library), address, number)

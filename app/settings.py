@@ -1,0 +1,91 @@
+"""Every setting, read once from the environment and a `.env` file into plain values; nothing else reads the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dotenv import dotenv_values
+from platformdirs import user_cache_path, user_data_path
+
+from ingest.library import check_tenant
+from ingest.schema import PlayheadError
+
+
+class SettingsError(PlayheadError):
+    """A setting has a value that cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a run uses. Model settings take a name, a folder or "auto", which is the default rung of the ladder."""
+
+    library: Path
+    cache: Path
+    tenant: str = "local"
+    catalog_url: str | None = None
+    qdrant_url: str | None = None
+    qdrant_api_key: str | None = field(default=None, repr=False)
+    text_model: str = "auto"
+    speech_model: str = "auto"
+    visual_model: str = "auto"
+    rerank_model: str = "auto"
+    chat_model: str | None = None
+    openai_base_url: str | None = None
+    openai_api_key: str | None = field(default=None, repr=False)
+    prompts: Path | None = None
+    answer_seconds: float = 60.0
+    decode_seconds: float = 900.0
+    host: str = "127.0.0.1"
+    port: int = 7860
+
+
+def read_settings(environment: Mapping[str, str] | None = None, *, library: Path | None = None, tenant: str | None = None) -> Settings:
+    """Settings from the environment, then `.env` in the current folder, then defaults; raises SettingsError."""
+    given = environment if environment is not None else {**_dotenv(), **os.environ}
+
+    def text(name: str) -> str | None:
+        return given.get(name, "").strip() or None
+
+    def number(name: str, default: float) -> float:
+        value = text(name)
+        try:
+            found = default if value is None else float(value)
+        except ValueError:
+            raise SettingsError(f"{name} is {value!r}, not a number. Set it to a number or unset it.") from None
+        if not 0 < found < float("inf"):
+            raise SettingsError(f"{name} is {value!r}, and must be above 0. Set it to a positive number or unset it.")
+        return found
+
+    chosen_library = library or Path(text("PLAYHEAD_LIBRARY") or user_data_path("playhead"))
+    prompts = text("PLAYHEAD_PROMPTS")
+    try:
+        checked_tenant = check_tenant(tenant or text("PLAYHEAD_TENANT") or "local")
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+    return Settings(
+        library=chosen_library,
+        cache=Path(text("PLAYHEAD_CACHE") or user_cache_path("playhead")),
+        tenant=checked_tenant,
+        catalog_url=text("PLAYHEAD_CATALOG_URL"),
+        qdrant_url=text("PLAYHEAD_QDRANT_URL"),
+        qdrant_api_key=text("PLAYHEAD_QDRANT_API_KEY"),
+        text_model=text("PLAYHEAD_TEXT_MODEL") or "auto",
+        speech_model=text("PLAYHEAD_SPEECH_MODEL") or "auto",
+        visual_model=text("PLAYHEAD_VISUAL_MODEL") or "auto",
+        rerank_model=text("PLAYHEAD_RERANK_MODEL") or "auto",
+        chat_model=text("PLAYHEAD_CHAT_MODEL"),
+        openai_base_url=text("OPENAI_BASE_URL"),
+        openai_api_key=text("OPENAI_API_KEY"),
+        prompts=Path(prompts) if prompts else None,
+        answer_seconds=number("PLAYHEAD_ANSWER_SECONDS", 60.0),
+        decode_seconds=number("PLAYHEAD_DECODE_SECONDS", 900.0),
+        host=text("PLAYHEAD_HOST") or "127.0.0.1",
+        port=int(number("PLAYHEAD_PORT", 7860)),
+    )
+
+
+def _dotenv() -> dict[str, str]:
+    return {name: value for name, value in dotenv_values(Path.cwd() / ".env").items() if value is not None}

@@ -1,0 +1,1 @@
+"""Measures: pure functions on rankings, spans and confidences, and the benchmarks behind `make bench`."""

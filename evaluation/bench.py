@@ -1,0 +1,159 @@
+"""`make bench`: measures the installed `playhead` command from outside, as its users meet it, and prints the figures."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evaluation.ranking import ReturnedSpan, first_hit, mean_reciprocal_rank, recall_at, wilson_interval
+
+REPOSITORY = Path(__file__).parent.parent
+DATA = Path(os.environ.get("PLAYHEAD_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
+PLAYHEAD = Path(sys.executable).parent / "playhead"
+HELP_RUNS = 9
+SAMPLE_SEED = 7
+SAMPLE_QUESTIONS = 600
+HEAVY_MODULES = ("torch", "transformers", "gradio")
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A command that ended: its output, seconds of wall clock, and peak memory in MB."""
+
+    stdout: str
+    stderr: str
+    status: int
+    seconds: float
+    peak_mb: float
+
+
+def run(*arguments: str) -> Finished:
+    """Run a command to its end; peak memory is that of the process itself."""
+    started = time.perf_counter()
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        process = subprocess.Popen(arguments, stdout=out, stderr=err, stdin=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        err.seek(0)
+        kilobytes = usage.ru_maxrss / (1024 if sys.platform == "darwin" else 1)
+        return Finished(out.read(), err.read(), process.returncode, seconds, kilobytes / 1024)
+
+
+def main() -> None:
+    """Every figure that the README quotes."""
+    bench_startup()
+    with tempfile.TemporaryDirectory(prefix="playhead-bench-") as folder:
+        for name in ("spoken_library", "spoken_library_noisy"):
+            if (DATA / name).is_dir():
+                bench_spoken_library(DATA / name, Path(folder) / name)
+            else:
+                print(f"{name}: skipped, not at {DATA}")
+        if (DATA / "media").is_dir():
+            bench_media(DATA / "media", Path(folder) / "media")
+        bench_demo(Path(folder) / "demo")
+
+
+def bench_startup() -> None:
+    """The time of `playhead --help`, and the heavy modules it imports."""
+    seconds = [run(str(PLAYHEAD), "--help").seconds for _ in range(HELP_RUNS)]
+    listed = run(sys.executable, "-X", "importtime", str(PLAYHEAD), "--help").stderr
+    imported = [name for name in HEAVY_MODULES if any(line.endswith(f" {name}") for line in listed.splitlines())]
+    print(f"playhead --help: median {statistics.median(seconds):.2f} s of {HELP_RUNS} runs (target 0.5), "
+          f"heavy modules imported: {', '.join(imported) or 'none'}")  # fmt: skip
+
+
+def bench_spoken_library(data: Path, library: Path) -> None:
+    """Ingest seconds, ranking figures and query memory on captions of 16.9 hours."""
+    done = run(str(PLAYHEAD), "--library", str(library), "--json", "ingest", str(data / "manifest.jsonl"))
+    report = json.loads(done.stdout)
+    hours = sum(video["duration_seconds"] for video in report["videos"]) / 3600
+    moments = sum(video["moments"] for video in report["videos"])
+    print(f"{data.name}: {hours:.1f} h, {moments} moments, ingest {done.seconds:.0f} s (target 120), "
+          f"peak {done.peak_mb:.0f} MB")  # fmt: skip
+    questions = read_lines(data / "questions.jsonl")
+    random.Random(SAMPLE_SEED).shuffle(questions)
+    questions = questions[:SAMPLE_QUESTIONS]
+    for options in ((), ("--no-rerank",)):
+        bench_ranking(data.name, library, questions, options)
+
+
+def bench_ranking(name: str, library: Path, questions: list[dict[str, Any]], options: tuple[str, ...]) -> None:
+    with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as file:
+        file.writelines(json.dumps({"id": q["id"], "question": q["question"]}) + "\n" for q in questions)
+        file.flush()
+        done = run(str(PLAYHEAD), "--library", str(library), "--json", "search", "--questions", file.name, *options)
+    results = [json.loads(line) for line in done.stdout.splitlines()]
+    ranks = [
+        first_hit([returned_span(hit) for hit in result["hits"]], question["video"], question["answer_start_seconds"])
+        for question, result in zip(questions, results, strict=True)
+    ]
+    totals = sorted(result["timings_ms"]["total"] for result in results)
+    low, high = wilson_interval(sum(rank == 1 for rank in ranks), len(ranks))
+    print(f"  {' '.join(options) or 'with rerank':12} R@1 {recall_at(1, ranks):.3f} [{low:.3f}, {high:.3f}] "
+          f"R@5 {recall_at(5, ranks):.3f} MRR {mean_reciprocal_rank(ranks):.3f} on {len(ranks)} questions; "
+          f"p50 {statistics.median(totals):.0f} ms p95 {totals[int(0.95 * len(totals))]:.0f} ms; peak {done.peak_mb:.0f} MB")  # fmt: skip
+
+
+def bench_media(data: Path, library: Path) -> None:
+    """How every file of a folder of real media ends."""
+    done = run(str(PLAYHEAD), "--library", str(library), "--json", "ingest", str(data))
+    videos = json.loads(done.stdout)["videos"]
+    seconds = sum(video["duration_seconds"] for video in videos)
+    counts = Counter(video["status"] for video in videos)
+    print(f"media: {len(videos)} files, {dict(counts)}, {seconds:.0f} s of video in {done.seconds:.0f} s, "
+          f"peak {done.peak_mb:.0f} MB")  # fmt: skip
+    for video in videos:
+        if video["status"] == "failed":
+            print(f"  failed: {video['error']}")
+
+
+def bench_demo(library: Path) -> None:
+    """The demo library: time to read it, and how many of its questions are answered with a citation that holds."""
+    done = run(str(PLAYHEAD), "--library", str(library), "--json", "ingest", str(REPOSITORY / "demo" / "videos"))
+    videos = json.loads(done.stdout)["videos"]
+    seconds = sum(video["duration_seconds"] for video in videos)
+    print(f"demo library: {len(videos)} videos, {seconds:.0f} s, read in {done.seconds:.0f} s")
+    questions = REPOSITORY / "demo" / "questions.jsonl"
+    asked = run(str(PLAYHEAD), "--library", str(library), "--json", "ask", "--questions", str(questions))
+    right = Counter[bool]()
+    for question, line in zip(read_lines(questions), asked.stdout.splitlines(), strict=True):
+        answer = json.loads(line)
+        held = holds(answer, question) if question.get("answerable", True) else answer["status"] == "abstained"
+        right[held] += 1
+        if not held:
+            print(f"  missed: {question['question']} ({answer['status']})")
+    print(f"demo questions: {right[True]} of {right.total()} cited at the right second or rightly abstained")
+
+
+def holds(answer: dict[str, Any], question: dict[str, Any]) -> bool:
+    """Whether a citation plays within the gold windows of the right video."""
+    tolerance = question.get("tolerance_s", 0.0)
+    return any(
+        question["video"] in (citation["video_title"], Path(citation["url"].split("#")[0]).stem)
+        and any(start - tolerance <= citation["play_seconds"] <= end + tolerance for start, end in question["windows"])
+        for citation in answer["citations"]
+    )
+
+
+def returned_span(hit: dict[str, Any]) -> ReturnedSpan:
+    return ReturnedSpan(Path(hit["video_path"]).stem, hit["start_seconds"], hit["end_seconds"])
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""The citation check: a draft keeps only what cites evidence that was offered; numbers made up are dropped and counted."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+from guards.verdict import Verdict
+from prompts.draft import Draft, DraftSentence
+
+
+class CitationCheck(NamedTuple):
+    """What is left of a draft, how many numbers were dropped because nobody offered them, and whether it may be shown."""
+
+    sentences: tuple[DraftSentence, ...]
+    dropped_numbers: int
+    verdict: Verdict
+
+
+def check_sentence(sentence: DraftSentence, offered: Collection[int]) -> DraftSentence | None:
+    """The sentence with only the offered numbers; None when none is left, so that uncited text is never shown."""
+    numbers = tuple(number for number in sentence.numbers if number in offered)
+    return DraftSentence(sentence.text, numbers) if numbers else None
+
+
+def check_citations(draft: Draft, offered: Collection[int]) -> CitationCheck:
+    """The checked sentences of a whole draft; a draft of which nothing is left abstains."""
+    checked = (check_sentence(sentence, offered) for sentence in draft.sentences)
+    kept = tuple(sentence for sentence in checked if sentence)
+    dropped = sum(number not in offered for sentence in draft.sentences for number in sentence.numbers)
+    return CitationCheck(kept, dropped, _verdict(draft, kept, dropped))
+
+
+def _verdict(draft: Draft, kept: tuple[DraftSentence, ...], dropped: int) -> Verdict:
+    if kept:
+        return Verdict(True, f"{len(kept)} of {len(draft.sentences)} sentences cite evidence")
+    if draft.not_found:
+        return Verdict(False, "the model found no answer in the evidence")
+    if not draft.sentences:
+        return Verdict(False, "the model sent an empty reply")
+    cited = f"; it cited {dropped} that were not offered" if dropped else ""
+    return Verdict(False, f"the model's reply cites no evidence that was offered{cited}")

@@ -1,0 +1,179 @@
+"""The catalog: what is known of every video apart from its vectors, in SQLite or any SQLAlchemy database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import JSON, Column, Float, MetaData, Row, String, Table, create_engine, delete, event, insert, select
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from ingest.schema import Keyframe, LibraryError, ScreenText, Shot, TranscriptSegment, Video
+
+METADATA = MetaData()
+VIDEOS = Table(
+    "videos",
+    METADATA,
+    Column("tenant", String, primary_key=True),
+    Column("video_id", String, primary_key=True),
+    Column("title", String, nullable=False),
+    Column("duration_seconds", Float, nullable=False),
+    Column("fingerprint", String, nullable=False),
+    Column("url", String),
+    Column("language", String),
+    Column("tags", JSON, nullable=False),
+    Column("published_at", String),
+    Column("warnings", JSON, nullable=False),
+)
+PATHS = Table(
+    "paths",
+    METADATA,
+    Column("tenant", String, primary_key=True),
+    Column("path", String, primary_key=True),
+    Column("video_id", String, nullable=False, index=True),
+)
+TIMELINES = Table(
+    "timelines",
+    METADATA,
+    Column("tenant", String, primary_key=True),
+    Column("video_id", String, primary_key=True),
+    Column("transcript", JSON, nullable=False),
+    Column("screen_text", JSON, nullable=False),
+    Column("shots", JSON, nullable=False),
+    Column("keyframes", JSON, nullable=False),
+    Column("channels", JSON, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """What was heard and seen in one video, and for each channel the tier that made it."""
+
+    transcript: tuple[TranscriptSegment, ...] = ()
+    screen_text: tuple[ScreenText, ...] = ()
+    shots: tuple[Shot, ...] = ()
+    keyframes: tuple[Keyframe, ...] = ()
+    channels: tuple[tuple[str, str], ...] = ()
+
+
+class Catalog:
+    """Videos, the paths they were seen under, and their timelines, by tenant."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            self._engine = create_engine(url)
+            if self._engine.dialect.name == "sqlite":
+                event.listen(self._engine, "connect", _prepare_sqlite)
+            METADATA.create_all(self._engine)
+        except SQLAlchemyError as error:
+            raise LibraryError(f"The catalog {url} cannot be opened ({_first_line(error)}). Check the folder.") from error
+
+    def put(self, video: Video, timeline: Timeline) -> None:
+        """Store a video and its timeline, replacing what was there."""
+        with self._engine.begin() as connection:
+            _delete(connection, video.tenant, video.video_id)
+            row = {name: value for name, value in asdict(video).items() if name != "paths"}
+            connection.execute(insert(VIDEOS), {**row, "tags": list(video.tags), "warnings": list(video.warnings)})
+            connection.execute(
+                insert(TIMELINES), {"tenant": video.tenant, "video_id": video.video_id, **asdict(timeline)}
+            )
+            _put_paths(connection, video.tenant, video.video_id, video.paths)
+
+    def add_path(self, tenant: str, video_id: str, path: str) -> None:
+        """Remember one more place where a known video lies."""
+        with self._engine.begin() as connection:
+            _put_paths(connection, tenant, video_id, [path])
+
+    def get(self, tenant: str, video_id: str) -> Video | None:
+        """One video, or None."""
+        found = self.get_many(tenant, [video_id])
+        return found.get(video_id)
+
+    def get_many(self, tenant: str, video_ids: Sequence[str]) -> dict[str, Video]:
+        """Videos by id, leaving out the unknown ones."""
+        return {video.video_id: video for video in self._read(tenant, list(dict.fromkeys(video_ids)))}
+
+    def videos(self, tenant: str) -> list[Video]:
+        """All videos of a tenant, by title."""
+        return sorted(self._read(tenant, None), key=lambda video: (video.title.casefold(), video.video_id))
+
+    def tenants(self) -> list[str]:
+        """The tenants that have videos."""
+        with self._engine.connect() as connection:
+            return sorted(connection.execute(select(VIDEOS.c.tenant).distinct()).scalars())
+
+    def timeline(self, tenant: str, video_id: str) -> Timeline:
+        """The timeline of a known video; an empty one for an unknown video."""
+        query = select(TIMELINES).where(TIMELINES.c.tenant == tenant, TIMELINES.c.video_id == video_id)
+        with self._engine.connect() as connection:
+            row = connection.execute(query).first()
+        if row is None:
+            return Timeline()
+        return Timeline(
+            transcript=tuple(TranscriptSegment(**item) for item in row.transcript),
+            screen_text=tuple(ScreenText(**item) for item in row.screen_text),
+            shots=tuple(Shot(**item) for item in row.shots),
+            keyframes=tuple(Keyframe(**item) for item in row.keyframes),
+            channels=tuple((channel, tier) for channel, tier in row.channels),
+        )
+
+    def delete(self, tenant: str, video_id: str) -> None:
+        """Forget a video, its paths and its timeline."""
+        with self._engine.begin() as connection:
+            _delete(connection, tenant, video_id)
+            connection.execute(delete(PATHS).where(PATHS.c.tenant == tenant, PATHS.c.video_id == video_id))
+
+    def purge(self) -> None:
+        """Rewrite the SQLite file so that no byte of deleted rows is left in it or its log."""
+        if self._engine.dialect.name == "sqlite":
+            with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                connection.exec_driver_sql("VACUUM")
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def close(self) -> None:
+        """Release the database."""
+        self._engine.dispose()
+
+    def _read(self, tenant: str, video_ids: list[str] | None) -> list[Video]:
+        videos = select(VIDEOS).where(VIDEOS.c.tenant == tenant)
+        paths = select(PATHS).where(PATHS.c.tenant == tenant).order_by(PATHS.c.path)
+        if video_ids is not None:
+            videos = videos.where(VIDEOS.c.video_id.in_(video_ids))
+            paths = paths.where(PATHS.c.video_id.in_(video_ids))
+        with self._engine.connect() as connection:
+            paths_of: dict[str, list[str]] = {}
+            for row in connection.execute(paths):
+                paths_of.setdefault(row.video_id, []).append(row.path)
+            return [_video(row, tuple(paths_of.get(row.video_id, ()))) for row in connection.execute(videos)]
+
+
+def _video(row: Row[Any], paths: tuple[str, ...]) -> Video:
+    fields = {**row._mapping, "tags": tuple(row.tags), "warnings": tuple(row.warnings)}
+    return Video(**fields, paths=paths)
+
+
+def _put_paths(connection: Connection, tenant: str, video_id: str, paths: Sequence[str]) -> None:
+    """A path belongs to the video that was last read there."""
+    for path in paths:
+        connection.execute(delete(PATHS).where(PATHS.c.tenant == tenant, PATHS.c.path == path))
+        connection.execute(insert(PATHS), {"tenant": tenant, "video_id": video_id, "path": path})
+
+
+def _delete(connection: Connection, tenant: str, video_id: str) -> None:
+    for table in (VIDEOS, TIMELINES):
+        connection.execute(delete(table).where(table.c.tenant == tenant, table.c.video_id == video_id))
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA secure_delete=ON")
+    connection.execute("PRAGMA busy_timeout=5000")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]
+
+

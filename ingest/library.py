@@ -1,0 +1,131 @@
+"""The library folder: where everything lies, the format it has, and the models it was built with."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ingest.schema import IndexMismatchError, LibraryError
+
+FORMAT_VERSION = 1
+TENANT_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRecord:
+    """The model that made a role's vectors."""
+
+    name: str
+    dimension: int
+    revision: str
+
+
+class LibraryFolder:
+    """One folder: `library.json`, `id`, `catalog.sqlite`, `index/`, `frames/TENANT/VIDEO/`, `work/`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.expanduser().resolve()
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.path):
+                pass
+        except OSError as error:
+            raise LibraryError(
+                f"The library folder {self.path} cannot be written ({error.strerror}). Choose another with --library DIR."
+            ) from error
+        self._check_format()
+
+    @property
+    def index_folder(self) -> Path:
+        return self.path / "index"
+
+    @property
+    def catalog_url(self) -> str:
+        return f"sqlite:///{self.path / 'catalog.sqlite'}"
+
+    def frames_folder(self, tenant: str, video_id: str) -> Path:
+        """Where the JPEG keyframes of one video lie."""
+        return self.path / "frames" / tenant / video_id
+
+    def frame_path(self, tenant: str, video_id: str, time_seconds: float) -> Path:
+        """The JPEG of the keyframe at a time."""
+        return self.frames_folder(tenant, video_id) / frame_name(time_seconds)
+
+    def remove_frames(self, tenant: str, video_id: str) -> None:
+        """Delete the keyframes of one video."""
+        shutil.rmtree(self.frames_folder(tenant, video_id), ignore_errors=True)
+
+    @contextmanager
+    def work_folder(self) -> Iterator[Path]:
+        """An empty folder on the library's disk, removed at the end."""
+        (self.path / "work").mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self.path / "work") as folder:
+            yield Path(folder)
+
+    def remove_leftover_work(self) -> None:
+        """Remove what a killed ingest left behind; only the owner of the library may call it."""
+        shutil.rmtree(self.path / "work", ignore_errors=True)
+
+    def library_id(self) -> str:
+        """A name that no other library has; made with the folder, so that libraries can share a Qdrant server."""
+        path = self.path / "id"
+        if not path.exists():
+            path.write_text(uuid.uuid4().hex[:12], encoding="ascii")
+        return path.read_text(encoding="ascii").strip()
+
+    def models(self) -> dict[str, ModelRecord] | None:
+        """The models by role ("text", "visual") that the library was built with, or None for a new library."""
+        recorded = self._read().get("models")
+        return None if recorded is None else {role: ModelRecord(**fields) for role, fields in recorded.items()}
+
+    def record_models(self, models: Mapping[str, ModelRecord]) -> None:
+        """Write down the models, once the library is built with them."""
+        content = {
+            "format_version": FORMAT_VERSION,
+            "models": {role: asdict(model) for role, model in models.items()},
+        }
+        scratch = self.path / "library.json.new"
+        with scratch.open("w", encoding="utf-8") as file:
+            json.dump(content, file, indent=2)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(scratch, self.path / "library.json")
+
+    def _read(self) -> dict[str, dict[str, dict[str, str | int]]]:
+        path = self.path / "library.json"
+        try:
+            content = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        except (OSError, ValueError) as error:
+            raise LibraryError(f"{path} cannot be read ({error}). Restore it, or delete the folder and ingest again.") from error
+        if not isinstance(content, dict):
+            raise LibraryError(f"{path} is not a library's record. Choose another folder with --library DIR.")
+        return content
+
+    def _check_format(self) -> None:
+        version = self._read().get("format_version", FORMAT_VERSION)
+        if version != FORMAT_VERSION:
+            age = "newer" if isinstance(version, int) and version > FORMAT_VERSION else "older"
+            remedy = "Upgrade Playhead" if age == "newer" else "Ingest the videos into a new folder (--library DIR)"
+            raise IndexMismatchError(
+                f"The library {self.path} has format {version}, {age} than format {FORMAT_VERSION} of this Playhead. {remedy}."
+            )
+
+
+def frame_name(time_seconds: float) -> str:
+    """The file name of the keyframe at a time: its milliseconds."""
+    return f"{round(time_seconds * 1000):09}.jpg"
+
+
+def check_tenant(name: str) -> str:
+    """The tenant's name, refused when it could not be a folder's name."""
+    if not TENANT_NAME.fullmatch(name):
+        raise ValueError(f"A tenant is named by 1 to 64 letters, digits, - or _, got {name!r}.")
+    return name

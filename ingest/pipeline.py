@@ -1,0 +1,301 @@
+"""The path of one video: identify, decode, captions or speech, screen text, moments, vectors, publish."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from ingest.captions import CaptionTrack, find_sidecars, read_captions
+from ingest.catalog import Catalog, Timeline
+from ingest.index import VideoIndex
+from ingest.library import LibraryFolder, frame_name
+from ingest.media import DecodedMedia, MediaLimits, decode_media
+from ingest.points import make_points
+from ingest.schema import Keyframe, PlayheadError, ScreenText, Shot, TranscriptSegment, Video, VideoError
+from ingest.screen_text import ScreenReader, screen_text_spans
+from ingest.sources import Source, printable, readable_stem
+from ingest.speech import Transcriber
+from ingest.text_embedding import TextEmbedder, file_sha256, is_known_language
+from ingest.visual_embedding import ImageEmbedder
+
+VIDEO_ID_LENGTH = 24
+OnStage = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class IngestResult:
+    """How one source ended."""
+
+    path: str
+    title: str
+    status: Literal["indexed", "unchanged", "updated", "failed"]
+    video_id: str | None = None
+    moments: int = 0
+    keyframes: int = 0
+    duration_seconds: float = 0.0
+    channels: dict[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    error: str | None = None
+
+
+class Ingester:
+    """Reads sources into one tenant of one library. Models that a video does not need are never loaded."""
+
+    def __init__(
+        self,
+        tenant: str,
+        folder: LibraryFolder,
+        catalog: Catalog,
+        index: VideoIndex,
+        embedder: TextEmbedder | None,
+        image_embedder: ImageEmbedder | None,
+        load_transcriber: Callable[[], Transcriber | None],
+        load_screen_reader: Callable[[], ScreenReader | None],
+        limits: MediaLimits,
+    ) -> None:
+        self._tenant = tenant
+        self._folder = folder
+        self._catalog = catalog
+        self._index = index
+        self._embedder = embedder
+        self._image_embedder = image_embedder
+        self._load_transcriber = load_transcriber
+        self._load_screen_reader = load_screen_reader
+        self._limits = limits
+
+    def ingest(self, source: Source, on_stage: OnStage = lambda stage: None) -> IngestResult:
+        """Bring one source into the library; a bad one is a result with status "failed", never an exception."""
+        path = printable(source.media or source.captions[0])
+        try:
+            return self._ingest(source, on_stage)
+        except (PlayheadError, OSError) as error:
+            return IngestResult(path, source.title or path, "failed", error=" ".join(str(error).split()))
+
+    def delete(self, video: Video) -> int:
+        """Remove a video from every store; returns the number of moments removed."""
+        removed = self._index.delete(self._tenant, video.video_id)
+        self._catalog.delete(self._tenant, video.video_id)
+        self._folder.remove_frames(self._tenant, video.video_id)
+        return removed
+
+    def _ingest(self, source: Source, on_stage: OnStage) -> IngestResult:
+        on_stage("identify")
+        path = _storable_path(source.media or source.captions[0])
+        video_id = self._identify(source)
+        known = self._catalog.get(self._tenant, video_id)
+        paths = tuple(dict.fromkeys([*(known.paths if known else ()), path]))
+        captions = _all_captions(source, paths)
+        fingerprint = _fingerprint(source, captions)
+        if known and known.fingerprint == fingerprint:
+            self._retire_previous(path, video_id)
+            self._catalog.add_path(self._tenant, video_id, path)
+            return self._result(known, path, "unchanged")
+        with self._folder.work_folder() as work:
+            media = None
+            if source.media:
+                on_stage("decode")
+                media = decode_media(source.media, work, self._limits)
+            video, timeline = self._read(source, video_id, paths, fingerprint, captions, media, on_stage)
+            on_stage("embed")
+            self._keep_frames(video, media)
+            points = make_points(video, timeline, self._folder, self._embedder, self._image_embedder)
+        on_stage("publish")
+        self._index.replace(self._tenant, video_id, points)
+        replaced = self._retire_previous(path, video_id)
+        self._catalog.put(video, timeline)
+        return self._result(video, path, "updated" if known or replaced else "indexed")
+
+    def _identify(self, source: Source) -> str:
+        """The id from the media's bytes; without media from tenant and url, or from the caption bytes."""
+        if source.media:
+            return file_sha256(source.media)[:VIDEO_ID_LENGTH]
+        content = source.url or "".join(file_sha256(path) for path in source.captions)
+        return hashlib.sha256(f"{self._tenant}\n{content}".encode()).hexdigest()[:VIDEO_ID_LENGTH]
+
+    def _read(
+        self,
+        source: Source,
+        video_id: str,
+        paths: tuple[str, ...],
+        fingerprint: str,
+        captions: Sequence[Path],
+        media: DecodedMedia | None,
+        on_stage: OnStage,
+    ) -> tuple[Video, Timeline]:
+        """What a source says and shows."""
+        warnings = list(media.warnings) if media else []
+        transcript, language = self._transcript(captions, media, warnings, on_stage)
+        duration = media.duration_seconds if media else source.duration_seconds or 0.0
+        if not media:
+            duration = max([duration, *(segment.end_seconds for segment in transcript)])
+        if language and self._embedder and not is_known_language(self._embedder.name, language):
+            warnings.append(
+                f"language {language} is not known to {self._embedder.name}: search by meaning will be poor. Set "
+                "PLAYHEAD_TEXT_MODEL to a multilingual model and run: playhead reindex"
+            )
+        on_stage("screen text")
+        screen_text, screen_tier = self._screen_text(media)
+        timeline = Timeline(
+            transcript=fit_to(transcript, duration, warnings),
+            screen_text=tuple(screen_text),
+            shots=_shots(media, duration),
+            keyframes=tuple(Keyframe(f.time_seconds, f.perceptual_hash) for f in media.frames) if media else (),
+            channels=self._channels(transcript, screen_tier if screen_text else None, media),
+        )
+        title = source.title or (media.title if media else None) or readable_stem(Path(paths[0]))
+        video = Video(
+            tenant=self._tenant,
+            video_id=video_id,
+            title=title,
+            duration_seconds=duration,
+            fingerprint=fingerprint,
+            paths=paths,
+            url=source.url,
+            language=language,
+            tags=source.tags,
+            published_at=source.published_at,
+            warnings=tuple(warnings),
+        )
+        return video, timeline
+
+    def _transcript(
+        self, captions: Sequence[Path], media: DecodedMedia | None, warnings: list[str], on_stage: OnStage
+    ) -> tuple[Sequence[TranscriptSegment], str | None]:
+        """Captions first: an embedded track, then a sidecar, then the recogniser; with their language."""
+        tracks = [track for track in (media.subtitles if media else ()) if track.segments]
+        for path in captions:
+            try:
+                tracks.append(read_captions(path, "sidecar captions"))
+            except VideoError as error:
+                if not media:
+                    raise
+                warnings.append(str(error))
+        if tracks:
+            track = _preferred(tracks)
+            warnings.extend(track.warnings)
+            return track.segments, track.language
+        if not media or not media.audio_path:
+            return (), None
+        on_stage("speech")
+        transcriber = self._load_transcriber()
+        if transcriber is None:
+            warnings.append("speech was not read: no recogniser can be loaded. See: playhead doctor")
+            return (), None
+        segments = transcriber.transcribe(media.audio_path, None)
+        return segments, segments[0].language if segments else None
+
+    def _screen_text(self, media: DecodedMedia | None) -> tuple[list[ScreenText], str]:
+        reader = self._load_screen_reader() if media and media.frames else None
+        if not media or not reader:
+            return [], "off"
+        frames = [(frame.time_seconds, reader.read(frame.path)) for frame in media.frames]
+        return screen_text_spans(frames, media.duration_seconds), reader.name
+
+    def _channels(
+        self, transcript: Sequence[TranscriptSegment], screen_tier: str | None, media: DecodedMedia | None
+    ) -> tuple[tuple[str, str], ...]:
+        """For each channel that holds something, the tier that made it."""
+        channels = {}
+        if transcript:
+            source = transcript[0].source
+            transcriber = self._load_transcriber() if source == "speech recogniser" else None
+            channels["speech"] = transcriber.name if transcriber else source
+        if screen_tier:
+            channels["screen"] = screen_tier
+        if media and media.frames and self._image_embedder:
+            channels["visual"] = self._image_embedder.name
+        return tuple(channels.items())
+
+    def _keep_frames(self, video: Video, media: DecodedMedia | None) -> None:
+        """Move the decoded keyframes to their place, all or none."""
+        if not media:
+            return
+        frames = media.frames[0].path.parent if media.frames else None
+        target = self._folder.frames_folder(video.tenant, video.video_id)
+        self._folder.remove_frames(video.tenant, video.video_id)
+        if frames:
+            for frame in media.frames:
+                frame.path.rename(frames / frame_name(frame.time_seconds))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(frames, target)
+
+    def _retire_previous(self, path: str, video_id: str) -> bool:
+        """Drop the video that lay at this path before its content changed, unless it still lies elsewhere."""
+        previous = [v for v in self._catalog.videos(self._tenant) if path in v.paths and v.video_id != video_id]
+        for video in previous:
+            if any(other != path and os.path.exists(other) for other in video.paths):
+                continue
+            self.delete(video)
+        return bool(previous)
+
+    def _result(self, video: Video, path: str, status: Literal["indexed", "unchanged", "updated"]) -> IngestResult:
+        timeline = self._catalog.timeline(self._tenant, video.video_id)
+        return IngestResult(
+            path=path,
+            title=video.title,
+            status=status,
+            video_id=video.video_id,
+            moments=self._index.count(self._tenant, video.video_id),
+            keyframes=len(timeline.keyframes),
+            duration_seconds=video.duration_seconds,
+            channels=dict(timeline.channels),
+            warnings=video.warnings,
+        )
+
+
+def fit_to(
+    transcript: Sequence[TranscriptSegment], duration_seconds: float, warnings: list[str]
+) -> tuple[TranscriptSegment, ...]:
+    """The segments that lie inside the video, the last one shortened to its end; what lies beyond is counted."""
+    inside = [segment for segment in transcript if segment.start_seconds < duration_seconds]
+    if len(inside) < len(transcript):
+        warnings.append(f"{len(transcript) - len(inside)} captions start after the end of the video and were left out")
+    return tuple(replace(s, end_seconds=min(s.end_seconds, duration_seconds)) for s in inside)
+
+
+def _preferred(tracks: Sequence[CaptionTrack]) -> CaptionTrack:
+    """The first English track, since the default text model reads English, else the first."""
+    return next((track for track in tracks if track.language == "en"), tracks[0])
+
+
+def _all_captions(source: Source, paths: Sequence[str]) -> tuple[Path, ...]:
+    """The source's caption files and those beside every other copy of the video, so that its name does not matter."""
+    others = [Path(path) for path in paths if source.media and os.path.isfile(path)]
+    return tuple(sorted({*source.captions, *(found for path in others for found in find_sidecars(path))}))
+
+
+def _fingerprint(source: Source, captions: Sequence[Path]) -> str:
+    """What a video is built from besides its media."""
+    built_from = {
+        "captions": sorted({file_sha256(path) for path in captions}),
+        "title": source.title,
+        "url": source.url,
+        "duration_seconds": source.duration_seconds,
+        "tags": source.tags,
+        "published_at": source.published_at,
+    }
+    return hashlib.sha256(json.dumps(built_from, sort_keys=True).encode()).hexdigest()
+
+
+def _shots(media: DecodedMedia | None, duration_seconds: float) -> tuple[Shot, ...]:
+    if not media or not media.has_video:
+        return ()
+    cuts = [cut for cut in media.cut_seconds if 0.0 < cut < duration_seconds]
+    edges = [0.0, *cuts, duration_seconds]
+    return tuple(Shot(start, end) for start, end in zip(edges, edges[1:], strict=False))
+
+
+def _storable_path(path: Path) -> str:
+    """The absolute path as the catalog stores it."""
+    absolute = str(path.absolute())
+    try:
+        absolute.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise VideoError(f"{printable(path)}: the file name is not valid UTF-8. Rename the file.") from error
+    return absolute

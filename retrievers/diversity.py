@@ -1,0 +1,33 @@
+"""Keeps one of several moments that show the same minute."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from ingest.schema import Moment
+
+# Moments overlap by two thirds with their neighbours; two that share more than this part say the same thing twice.
+MAX_SHARED_PART = 0.3
+
+T = TypeVar("T")
+
+
+def drop_overlaps(ranked: Sequence[tuple[T, Moment]], limit: int) -> list[tuple[T, Moment]]:
+    """The first `limit` of a ranking, leaving out moments that overlap a better one of the same video."""
+    kept: list[tuple[T, Moment]] = []
+    for item, moment in ranked:
+        if len(kept) == limit:
+            break
+        if all(shared_part(moment, other) <= MAX_SHARED_PART for _, other in kept):
+            kept.append((item, moment))
+    return kept
+
+
+def shared_part(first: Moment, second: Moment) -> float:
+    """The shared seconds as a part of the shorter moment, 0..1; 0 for two videos."""
+    if first.video_id != second.video_id:
+        return 0.0
+    shared = min(first.end_seconds, second.end_seconds) - max(first.start_seconds, second.start_seconds)
+    shorter = min(first.end_seconds - first.start_seconds, second.end_seconds - second.start_seconds)
+    return max(0.0, shared) / shorter if shorter > 0 else float(shared >= 0)

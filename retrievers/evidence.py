@@ -1,0 +1,41 @@
+"""Evidence: a retrieved moment, numbered for one question, with the video it belongs to and why it matched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ingest.schema import Moment, Video
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelScore:
+    """Where a channel ranked the moment (1 is best) and its score there; scores of two channels do not compare."""
+
+    rank: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A moment offered for one question under a number; `score` ranks the evidence of that question only."""
+
+    number: int
+    moment: Moment
+    video: Video
+    score: float
+    channels: Mapping[str, ChannelScore] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.number < 1:
+            raise ValueError(f"evidence is numbered from 1, got {self.number}")
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """What one search found: evidence best first, the tier that served each role, and milliseconds per stage."""
+
+    query: str
+    evidence: tuple[Evidence, ...]
+    tiers: Mapping[str, str]
+    timings_ms: Mapping[str, float]

@@ -1,0 +1,64 @@
+"""Rerankers: read the question and each candidate together, after fusion has chosen the candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from ingest.text_embedding import TextEmbedder
+from ingest.weights import find_weights
+
+CROSS_ENCODER = "cross-encoder/ms-marco-MiniLM-L6-v2"
+HUB_FILES = ("model.safetensors", "*.json", "vocab.txt")
+
+
+class Reranker(Protocol):
+    """Scores how well texts answer a question."""
+
+    name: str
+
+    def score(self, question: str, texts: Sequence[str]) -> list[float]:
+        """One score a text; higher is better, comparable within one call."""
+
+
+class LateInteractionReranker:
+    """For each token of the question the most similar token of the text, averaged (ColBERT, Khattab and Zaharia 2020)."""
+
+    def __init__(self, embedder: TextEmbedder) -> None:
+        self.name = f"late interaction over {embedder.name}"
+        self._embedder = embedder
+
+    def score(self, question: str, texts: Sequence[str]) -> list[float]:
+        """Mean cosine, -1..1."""
+        if not texts:
+            return []
+        asked = self._embedder.embed_tokens([question])[0]
+        return [float((asked @ tokens.T).max(axis=1).mean()) for tokens in self._embedder.embed_tokens(texts)]
+
+
+class CrossEncoderReranker:
+    """A cross-encoder from sentence-transformers; its logit is the score."""
+
+    def __init__(self, name: str, weights: Path) -> None:
+        from sentence_transformers import CrossEncoder
+
+        self.name = f"cross-encoder {name}"
+        self._model = CrossEncoder(str(weights), trust_remote_code=False, model_kwargs={"use_safetensors": True})
+
+    def score(self, question: str, texts: Sequence[str]) -> list[float]:
+        if not texts:
+            return []
+        scores = self._model.predict([(question, text) for text in texts], show_progress_bar=False)
+        return [float(score) for score in np.asarray(scores).reshape(len(texts), -1)[:, 0]]
+
+
+def load_reranker(model: str, embedder: TextEmbedder | None) -> Reranker | None:
+    """The reranker for a cross-encoder's name or folder ("auto" is ms-marco-MiniLM), else late interaction, else None."""
+    name = CROSS_ENCODER if model == "auto" else model
+    weights = find_weights(name, HUB_FILES)
+    if weights:
+        return CrossEncoderReranker(name, weights)
+    return LateInteractionReranker(embedder) if embedder else None

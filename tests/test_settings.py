@@ -1,0 +1,49 @@
+"""Settings come from the environment, are checked, and never print a key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app.settings import SettingsError, read_settings
+
+
+def test_defaults_need_nothing() -> None:
+    settings = read_settings({})
+    assert (settings.tenant, settings.host, settings.port, settings.text_model) == ("local", "127.0.0.1", 7860, "auto")
+    assert settings.openai_api_key is None
+
+
+def test_options_win_over_the_environment() -> None:
+    given = {"PLAYHEAD_LIBRARY": "/env", "PLAYHEAD_TENANT": "env", "PLAYHEAD_PORT": "8000"}
+    settings = read_settings(given, library=Path("/option"))
+    assert (settings.library, settings.tenant, settings.port) == (Path("/option"), "env", 8000)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"PLAYHEAD_PORT": "many"}, "PLAYHEAD_PORT is 'many'"),
+        ({"PLAYHEAD_ANSWER_SECONDS": "0"}, "must be above 0"),
+        ({"PLAYHEAD_ANSWER_SECONDS": "inf"}, "must be above 0"),
+        ({"PLAYHEAD_TENANT": "../other"}, "'../other'"),
+    ],
+)
+def test_a_bad_value_is_told_with_the_remedy(given: dict[str, str], told: str) -> None:
+    with pytest.raises(SettingsError, match=told.replace(".", r"\.")):
+        read_settings(given)
+
+
+def test_keys_are_not_printed() -> None:
+    settings = read_settings({"OPENAI_API_KEY": "sk-canary", "PLAYHEAD_QDRANT_API_KEY": "canary-2"})
+    assert "canary" not in repr(settings)
+
+
+def test_a_dotenv_file_is_read_and_the_environment_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("PLAYHEAD_TENANT=from-file\nPLAYHEAD_PORT=9000\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PLAYHEAD_PORT", "9001")
+    monkeypatch.delenv("PLAYHEAD_TENANT", raising=False)
+    settings = read_settings()
+    assert (settings.tenant, settings.port) == ("from-file", 9001)
