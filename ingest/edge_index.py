@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
 import threading
-import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import qdrant_edge as edge
 
 from ingest.index import (
-    DENSE_LEGS,
-    FILTER_KEYS,
-    LEGS,
     SPARSE_LEGS,
     VISUAL_LEG,
     LegHit,
@@ -29,21 +22,28 @@ from ingest.index import (
     Scope,
     SparseVector,
     from_payload,
-    to_payload,
+)
+from ingest.index_rules import (
+    INDEXED_KEYS,
+    Conditions,
+    checked_points,
+    checked_queries,
+    chunks,
+    clean_payload,
+    known_ids,
+    leg_dimensions,
+    ranked,
+    restored_point,
+    scope_conditions,
+    video_conditions,
 )
 from ingest.library import check_tenant
 from ingest.schema import IndexMismatchError, LibraryError, Moment
 
-INDEXED_KEYS = ("tenant", "video_id", *FILTER_KEYS)
-CHUNK_POINTS = 1000
-CHUNK_NUMBERS = 1_000_000  # 5 MB in the engine's log, 20 MB as JSON where a server takes 32 MB
 PAGE_POINTS = 250
 SHARD_NAME = re.compile(r"shard-\d{4,}")
-# The engine writes through sparse memory maps of 32 MB, and a full disk under a map kills the process: room for 16.
-MIN_FREE_BYTES = 512 * 1024 * 1024
-
-Conditions = Sequence[tuple[str, tuple[str, ...]]]
-"""Payload keys, each with the values of which one must match."""
+# The engine writes through sparse memory maps of 32 MB, and a full disk under a map kills the process: room for 8.
+MIN_FREE_BYTES = 256 * 1024 * 1024
 
 
 class EdgeIndex:
@@ -130,6 +130,8 @@ class EdgeIndex:
                 self._check_room()
             with told_by_engine(self._folder):
                 self._build(name, self._pages(None))
+                for path in [*(self._folder / name).rglob("*"), self._folder / name, self._folder]:
+                    sync(path)  # a power cut must not find the copy torn and the old folder gone
                 shard = self._load(name)
                 point_to(self._folder, name)
             with self._engine() as old:
@@ -159,7 +161,8 @@ class EdgeIndex:
             )
             with self._engine() as shard:
                 records, offset = shard.scroll(request)
-            yield records
+            if records:
+                yield records
             if offset is None:
                 return
 
@@ -185,9 +188,10 @@ class EdgeIndex:
             raise
 
     def _build(self, name: str, pages: Iterable[list[edge.Record]]) -> None:
-        """Make a shard folder that is whole and on the disk before it gets its name."""
+        """Make a shard folder that is whole before it gets its name."""
         building = self._folder / f"{name}.building"
-        shutil.rmtree(building, ignore_errors=True)
+        for leftover in (building, self._folder / name):
+            shutil.rmtree(leftover, ignore_errors=True)
         shard = edge.EdgeShard.create(str(building), self._config())
         try:
             for key in INDEXED_KEYS:
@@ -198,10 +202,7 @@ class EdgeIndex:
             shard.flush()
         finally:
             shard.close()
-        for path in [*building.rglob("*"), building]:
-            sync(path)
         os.replace(building, self._folder / name)
-        sync(self._folder)
 
     def _config(self) -> edge.EdgeConfig:
         nearest = edge.MultiVectorConfig(edge.MultiVectorComparator.MaxSim)
@@ -296,139 +297,3 @@ def _engine_vector(vector: LegVector) -> Any:
     if isinstance(vector, SparseVector):
         return edge.SparseVector(list(vector.indices), list(vector.values))
     return vector.tolist()
-
-
-# ---- shared by both stores ----
-
-
-def leg_dimensions(text_dimension: int | None, visual_dimension: int | None) -> dict[str, int]:
-    """The dense and visual legs that an index has, each with its dimension; the sparse legs are always there."""
-    text = dict.fromkeys(DENSE_LEGS, text_dimension) if text_dimension else {}
-    visual = {VISUAL_LEG: visual_dimension} if visual_dimension else {}
-    return {leg: size for leg, size in {**text, **visual}.items() if size}
-
-
-def checked_points(tenant: str, video_id: str, points: Sequence[Point], dimensions: Mapping[str, int]) -> list[Point]:
-    """The points as they will be stored, without vectors that say nothing; `ValueError` for what must not be stored."""
-    check_tenant(tenant)
-    checked = []
-    for point in points:
-        if (point.moment.tenant, point.moment.video_id) != (tenant, video_id):
-            raise ValueError(
-                f"a moment of {point.moment.tenant}/{point.moment.video_id} cannot be stored in {tenant}/{video_id}"
-            )
-        unknown = set(point.labels) - set(FILTER_KEYS)
-        if unknown:
-            raise ValueError(f"unknown label {', '.join(sorted(unknown))}; labels are {', '.join(FILTER_KEYS)}")
-        vectors = {leg: checked_vector(leg, vector, dimensions) for leg, vector in point.vectors.items()}
-        checked.append(replace(point, vectors={leg: kept for leg, kept in vectors.items() if kept is not None}))
-    return checked
-
-
-def checked_queries(
-    queries: Mapping[str, LegVector], dimensions: Mapping[str, int], limit: int
-) -> dict[str, LegVector]:
-    """The queries that this index can answer: those on its legs, with something in them."""
-    if limit < 1:
-        raise ValueError(f"a search needs a limit of at least 1, got {limit}")
-    checked = {}
-    for leg, query in queries.items():
-        if leg in LEGS and leg not in SPARSE_LEGS and leg not in dimensions:
-            continue
-        rows = query[np.newaxis] if leg == VISUAL_LEG and isinstance(query, np.ndarray) else query
-        kept = checked_vector(leg, rows, dimensions)
-        if kept is not None:
-            checked[leg] = kept
-    return checked
-
-
-def checked_vector(leg: str, vector: LegVector, dimensions: Mapping[str, int]) -> LegVector | None:
-    """A leg's vector as float32 or sparse, or None when it says nothing: empty or all zeros."""
-    if leg in SPARSE_LEGS:
-        return _checked_sparse(leg, vector)
-    if leg not in dimensions:
-        raise ValueError(f"this index has no leg {leg}; it has {', '.join((*dimensions, *SPARSE_LEGS))}")
-    rows = np.asarray(vector, dtype=np.float32)
-    if rows.ndim != (2 if leg == VISUAL_LEG else 1) or rows.shape[-1] != dimensions[leg]:
-        raise ValueError(f"{leg} has dimension {dimensions[leg]}, got a vector of shape {rows.shape}")
-    if not np.isfinite(rows).all():
-        raise ValueError(f"{leg} needs finite numbers, got NaN or infinity")
-    if leg == VISUAL_LEG:
-        rows = rows[rows.any(axis=1)]
-    return rows if rows.any() else None
-
-
-def _checked_sparse(leg: str, vector: LegVector) -> SparseVector | None:
-    if not isinstance(vector, SparseVector):
-        raise ValueError(f"{leg} takes a SparseVector, got {type(vector).__name__}")
-    if len(vector.indices) != len(vector.values) or len(set(vector.indices)) != len(vector.indices):
-        raise ValueError(f"{leg} needs distinct indices, one a value, got {len(vector.indices)}, {len(vector.values)}")
-    if not np.isfinite(vector.values).all() or any(not 0 <= index < 2**32 for index in vector.indices):
-        raise ValueError(f"{leg} needs finite values and indices of 32 bits without sign")
-    return vector if vector.indices else None
-
-
-def chunks(points: Sequence[Point]) -> Iterator[list[Point]]:
-    """Parts of at most `CHUNK_POINTS` points and about `CHUNK_NUMBERS` numbers."""
-    chunk: list[Point] = []
-    numbers = 0
-    for point in points:
-        size = sum(len(v.indices) * 2 if isinstance(v, SparseVector) else v.size for v in point.vectors.values())
-        if chunk and (len(chunk) == CHUNK_POINTS or numbers + size > CHUNK_NUMBERS):
-            yield chunk
-            chunk, numbers = [], 0
-        chunk.append(point)
-        numbers += size
-    if chunk:
-        yield chunk
-
-
-def clean_payload(point: Point) -> dict[str, Any]:
-    """The payload with characters that no store takes (lone surrogates) as question marks."""
-    payload: dict[str, Any] = json.loads(json.dumps(to_payload(point), ensure_ascii=False).encode("utf-8", "replace"))
-    return payload
-
-
-def restored_point(record: Any) -> Point:
-    """A stored record (`payload` and `vector`) as the point it was; dense and visual vectors have length one."""
-    payload, vectors = record.payload, record.vector
-    return Point(
-        moment=from_payload(payload),
-        vectors={
-            leg: SparseVector(tuple(vector.indices), tuple(vector.values))
-            if leg in SPARSE_LEGS
-            else np.asarray(vector, dtype=np.float32)
-            for leg, vector in vectors.items()
-        },
-        labels={key: tuple(payload[key]) for key in FILTER_KEYS if key in payload},
-    )
-
-
-def ranked(scored: Iterable[Any]) -> list[LegHit]:
-    """What an engine returned (objects with `id` and `score`), best first; equal scores by id, to be repeatable."""
-    hits = [LegHit(str(point.id), float(point.score)) for point in scored]
-    return sorted(hits, key=lambda hit: (-hit.score, hit.moment_id))
-
-
-def known_ids(moment_ids: Sequence[str]) -> list[str]:
-    """The ids that could be a moment's: a store refuses others instead of not finding them."""
-    return [moment_id for moment_id in moment_ids if _is_uuid(moment_id)]
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        return str(uuid.UUID(text)) == text
-    except ValueError:
-        return False
-
-
-def scope_conditions(scope: Scope) -> Conditions:
-    """What a search may see: the tenant always, then any of the videos, then for each label any of its values."""
-    videos = [("video_id", tuple(scope.video_ids))] if scope.video_ids else []
-    return [("tenant", (check_tenant(scope.tenant),)), *videos, *scope.labels.items()]
-
-
-def video_conditions(tenant: str, video_id: str | None) -> Conditions:
-    """A tenant, or one of its videos."""
-    videos = [("video_id", (video_id,))] if video_id is not None else []
-    return [("tenant", (check_tenant(tenant),)), *videos]

@@ -12,9 +12,9 @@ from qdrant_client import QdrantClient, models
 from qdrant_client.common.client_exceptions import QdrantException
 from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
 
-from ingest.edge_index import (
+from ingest.index import SPARSE_LEGS, VISUAL_LEG, LegHit, LegVector, Point, Scope, SparseVector, from_payload
+from ingest.index_rules import (
     INDEXED_KEYS,
-    PAGE_POINTS,
     Conditions,
     checked_points,
     checked_queries,
@@ -27,9 +27,10 @@ from ingest.edge_index import (
     scope_conditions,
     video_conditions,
 )
-from ingest.index import SPARSE_LEGS, VISUAL_LEG, LegHit, LegVector, Point, Scope, SparseVector, from_payload
 from ingest.library import check_tenant
 from ingest.schema import IndexMismatchError, LibraryError, Moment
+
+PAGE_POINTS = 250
 
 
 def connect_server(url: str, api_key: str | None, timeout_seconds: float) -> QdrantClient:
@@ -159,7 +160,8 @@ class ServerIndex:
                 records, offset = client.scroll(
                     self._collection, scope, limit=PAGE_POINTS, offset=offset, with_payload=True, with_vectors=True
                 )
-            yield records
+            if records:
+                yield records
             if offset is None:
                 return
 

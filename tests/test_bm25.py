@@ -13,9 +13,9 @@ from rank_bm25 import BM25Okapi
 
 from ingest.bm25 import (
     AVERAGE_CONTENT_WORDS,
+    K1,
     STOP_WORDS,
     B,
-    K1,
     bm25_document,
     bm25_query,
     fold,
@@ -45,7 +45,7 @@ def test_scores_are_those_of_bm25_okapi() -> None:
     for question in (["w1q", "w30q"], ["w5q", "w70q", "w111q"], ["w2q", "w2q"], ["missing"]):
         query = bm25_query(" ".join(question))
         assert query is not None
-        rarity = {token_id(word): oracle.idf.get(word, 0.0) for word in question}
+        rarity = {token_id(stem(word)): oracle.idf.get(word, 0.0) for word in question}
         ours = [sum(rarity[index] * document.get(index, 0.0) for index in query.indices) for document in documents]
         assert ours == pytest.approx(list(oracle.get_scores(sorted(set(question)))))
 
@@ -148,15 +148,16 @@ def test_folding_is_final(text: str) -> None:
 
 
 def test_ids_are_the_same_in_every_process() -> None:
-    assert token_id("piston") == 1084424398
+    assert token_id("piston") == 1289702807
     assert bm25_document("piston") == bm25_document("PISTON")
 
 
 def test_threads_share_the_stemmer() -> None:
     words = [f"{head}{number}ations" for number in range(400) for head in ("form", "creat", "relat")]
+    alone = [stem(word) for word in words]
     stem.cache_clear()
     with ThreadPoolExecutor(8) as pool:
-        assert [one for one in pool.map(stem, words) if not one.endswith("at")] == []
+        assert list(pool.map(stem, words)) == alone
 
 
 def test_stop_words_are_folded_single_tokens() -> None:

@@ -86,8 +86,8 @@ def test_an_unreadable_name_is_another_process(tmp_path: Path, content: str) -> 
 
 
 def test_a_folder_that_cannot_be_written_gives_a_remedy(tmp_path: Path) -> None:
-    with pytest.raises(LibraryError, match="cannot be written .*--library DIR"):
+    with pytest.raises(LibraryError, match=r"cannot be written .*--library DIR"):
         OwnerLock(tmp_path / "absent").acquire("owner")
     (tmp_path / "owner.lock").mkdir()
-    with pytest.raises(LibraryError, match="cannot be written .*--library DIR"):
+    with pytest.raises(LibraryError, match=r"cannot be written .*--library DIR"):
         OwnerLock(tmp_path).acquire("owner")
