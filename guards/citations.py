@@ -1,4 +1,4 @@
-"""The citation check: a draft keeps only what cites evidence that was offered; numbers made up are dropped and counted."""
+"""The citation check: a draft keeps only what cites offered evidence; made-up numbers are dropped and counted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from prompts.draft import Draft, DraftSentence
 
 
 class CitationCheck(NamedTuple):
-    """What is left of a draft, how many numbers were dropped because nobody offered them, and whether it may be shown."""
+    """What is left of a draft, how many numbers were dropped as never offered, and whether it may be shown."""
 
     sentences: tuple[DraftSentence, ...]
     dropped_numbers: int

@@ -1,4 +1,4 @@
-"""The prompt that asks for a cited answer, and the reader of its reply; the model sees evidence numbers and no times."""
+"""The prompt for a cited answer and the reader of its reply; the model sees evidence numbers and no times."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NOT_FOUND = "NOT FOUND"
 def build_answer_prompt(
     question: str, evidence: Sequence[Evidence], templates: Path | None = None, fence: Fence | None = None
 ) -> list[ChatMessage]:
-    """The system and the user message; `templates` is a folder whose `answer.jinja` replaces ours. Raises PromptError."""
+    """The system and the user message; a folder `templates` may replace `answer.jinja`. Raises PromptError."""
     fence = fence or Fence()
     values = {
         "boundary": fence.boundary,
@@ -152,7 +152,7 @@ MAX_RANGE = 20
 
 
 def cited_numbers(bracketed: str) -> tuple[int, ...] | None:
-    """The numbers of a citation such as `1, 3`, `2-4` or `Evidence 2`, without its times; None for other bracketed text.
+    """The numbers of a citation such as `1, 3`, `2-4` or `Evidence 2`, its times left out; None for other text.
 
     Only square brackets cite, so `(2019)` never does.
     """
@@ -173,7 +173,7 @@ MARKUP: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"<!--.*?-->|<(script|style)\b[^<>]*>.*?</\1\s*>", " "),
         (r"(?:```|~~~)[\w+-]*", " "),
         (r"!\[[^\[\]]*\](?:\([^()]*(?:\([^()]*\)[^()]*)*\)|\[[^\[\]]*\])?", " "),
-        (r"^\s{0,3}\[[^\[\]]+\]:\s*\S*(?:://|/|www\.)\S*.*$", " "),
+        (r"^\s{0,3}\[[^\[\]]+\]:\s*\S*(?:://|/|www\.)[^\n]*$", " "),
         # A citation made a link stays a citation.
         (r"(\[[\s\d,;–-]+\])\((?:<[^<>]*>|[^\s()]|\([^\s()]*\))*(?:\s+[\"'][^\"']*[\"'])?\)", r"\1"),
         (r"\[([^\[\]]*)\]\((?:<[^<>]*>|[^\s()]|\([^\s()]*\))*(?:\s+[\"'][^\"']*[\"'])?\)", r"\1"),
@@ -238,7 +238,7 @@ NOT_AN_END = re.compile(
 
 
 def starts_sentence(before: str, character: str) -> bool:
-    """Whether a sentence ends with `before` and the next starts with `character`; `before` is one unfinished sentence."""
+    """Whether the sentence `before` is complete and `character` starts the next one."""
     if len(before) >= MAX_SENTENCE_CHARACTERS:
         return True
     if not before or character.isspace() or character in "[［【":

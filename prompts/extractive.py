@@ -11,11 +11,11 @@ from retrievers.evidence import Evidence
 from retrievers.rerank import Reranker
 
 READ_EVIDENCE = 3
-MAX_SPAN_WORDS = 28
-MAX_SPAN_SEGMENTS = 3
+# Of 250 questions of spoken_library the best span of the first evidence holds the answer for 0.54 at 40 words, 0.44 at 28.
+MAX_SPAN_WORDS = 40
 # A second span is quoted when it scores nearly as well, so that a second video, which may disagree, is heard too.
 SECOND_SPAN_PART = 0.92
-SHARED_WORDS_WEIGHT = 0.35
+SHARED_WORDS_WEIGHT = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Span:
 
 
 def extractive_draft(question: str, evidence: Sequence[Evidence], similarity: Reranker | None) -> Draft:
-    """One or two quotes of at most 30 words each, every one citing the evidence that it stands in."""
+    """One or two quotes, every one citing the evidence that it stands in."""
     ranked = rank_spans(question, evidence[:READ_EVIDENCE], similarity)
     if not ranked:
         return Draft(sentences=(), not_found=True, raw="")
@@ -43,9 +43,7 @@ def extractive_draft(question: str, evidence: Sequence[Evidence], similarity: Re
     return Draft(sentences=sentences, not_found=False, raw=" ".join(sentence.text for sentence in sentences))
 
 
-def rank_spans(
-    question: str, evidence: Sequence[Evidence], similarity: Reranker | None
-) -> list[tuple[float, Span]]:
+def rank_spans(question: str, evidence: Sequence[Evidence], similarity: Reranker | None) -> list[tuple[float, Span]]:
     """Every span of the evidence with its score, best first: token similarity plus the question's words it holds."""
     spans = [span for item in evidence for span in moment_spans(item)]
     asked = bm25_query(question)
@@ -59,16 +57,16 @@ def rank_spans(
 
 
 def moment_spans(evidence: Evidence) -> Iterator[Span]:
-    """All quotable spans of a moment: one to three neighbouring utterances, and the lines of its screen."""
+    """The quotable spans of a moment: from each utterance on as many words as fit, and the lines of each screen."""
     moment = evidence.moment
-    utterances = moment.transcript
-    for first in range(len(utterances)):
-        for last in range(first + 1, min(first + MAX_SPAN_SEGMENTS, len(utterances)) + 1):
-            words = " ".join(segment.text for segment in utterances[first:last]).split()
-            if last - first > 1 and len(words) > MAX_SPAN_WORDS:
+    for first, utterance in enumerate(moment.transcript):
+        words: list[str] = []
+        for segment in moment.transcript[first:]:
+            more = segment.text.split()
+            if words and len(words) + len(more) > MAX_SPAN_WORDS:
                 break
-            text = " ".join(words[:MAX_SPAN_WORDS])
-            yield Span(evidence.number, moment.video_id, utterances[first].start_seconds, text)
+            words += more
+        yield Span(evidence.number, moment.video_id, utterance.start_seconds, " ".join(words[:MAX_SPAN_WORDS]))
     for start_seconds in sorted({span.start_seconds for span in moment.screen_text}):
         lines = [span.text for span in moment.screen_text if span.start_seconds == start_seconds]
         text = " ".join(" · ".join(lines).split()[:MAX_SPAN_WORDS])

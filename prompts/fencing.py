@@ -1,4 +1,4 @@
-"""Fences untrusted text for a prompt: normalised, capped, defused, marked word by word, between lines it cannot forge."""
+"""Fences untrusted text for a prompt: cleaned, capped, defused, marked word by word, between lines it cannot forge."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 # Datamarking, the middle way of spotlighting (Hines et al. 2024, arXiv:2403.14720): a mark before every word tells the
-# model, all along the text, that it reads data. The paper's caret would be lost in formulas; the broken bar hardly occurs.
+# model, all along the text, that it reads data. The paper's caret stands in formulas; the broken bar is rare.
 MARK = "¦"
 # A longer run without a space (an address, base64, a language written without spaces) is marked inside too.
 MAX_UNMARKED_CHARACTERS = 24
