@@ -14,7 +14,7 @@ from guards.routing import Router
 from guards.sufficiency import SufficiencyJudge
 from guards.verdict import RouteVerdict
 from ingest.index import Scope
-from prompts.answer import SentenceReader, build_answer_prompt, read_answer_reply
+from prompts.answer import SentenceReader, build_answer_prompt
 from prompts.draft import Draft, DraftSentence
 from prompts.extractive import extractive_draft
 from retrievers.evidence import Evidence, SearchResult
@@ -61,7 +61,10 @@ class Answerer:
     def ask(self, question: str, scope: Scope, on_sentence: OnSentence = ignore) -> Answer:
         """A cited answer, an abstention with the closest moments, or a refusal; `on_sentence` hears each checked sentence."""
         clock = Stopwatch()
-        question = clean_question(question)
+        try:
+            question = clean_question(question)
+        except ValueError as error:
+            return clarification(question, str(error))
         route = self._router.route(question)
         if route.route in ("refused", "support"):
             return _refusal(question, route, clock)
@@ -107,12 +110,11 @@ class Answerer:
         self, chat: ChatModel, question: str, evidence: Sequence[Evidence], on_sentence: OnSentence
     ) -> Draft:
         offered = {item.number for item in evidence}
-        reader, raw = SentenceReader(), ""
+        reader = SentenceReader()
         for delta in chat.stream(build_answer_prompt(question, evidence, self._prompts_folder)):
-            raw += delta
             _tell(reader.feed(delta), offered, on_sentence)
         _tell(reader.finish(), offered, on_sentence)
-        return read_answer_reply(raw)
+        return reader.draft()
 
     def _quote(self, question: str, evidence: Sequence[Evidence], on_sentence: OnSentence) -> Draft:
         draft = extractive_draft(question, evidence, self._similarity)
@@ -153,6 +155,23 @@ def _abstention(
         reason=reason,
         tiers={**found.tiers, "answer": tier},
         timings_ms=clock.timings_ms(),
+    )
+
+
+def clarification(question: str, fact: str) -> Answer:
+    """What is said of a question that cannot be asked."""
+    return Answer(
+        question=question,
+        route="answer",
+        topic="none",
+        status="clarify",
+        text=fact,
+        citations=(),
+        evidence=(),
+        confidence=0.0,
+        reason="the question cannot be asked like this",
+        tiers={"answer": "not asked"},
+        timings_ms={},
     )
 
 

@@ -21,7 +21,7 @@ from ingest.index import VideoIndex
 from ingest.library import LibraryFolder, ModelRecord
 from ingest.media import MediaLimits
 from ingest.owner_lock import OwnerLock
-from ingest.pipeline import Ingester
+from ingest.pipeline import Ingester, remove_video
 from ingest.points import make_points
 from ingest.schema import IndexMismatchError, LibraryError, Video
 from ingest.screen_text import load_screen_reader
@@ -32,6 +32,7 @@ from retrievers.rerank import LateInteractionReranker, load_reranker
 from retrievers.search import Searcher
 
 Model = TypeVar("Model", TextEmbedder, ImageEmbedder)
+QDRANT_SECONDS = 30.0
 REINDEX_ROLES = {"speech": "text", "screen": "text", "description": "text", "visual": "visual"}
 
 
@@ -74,6 +75,14 @@ class OpenLibrary:
         self.index.close()
         self.catalog.close()
         self._lock.release()
+
+    def delete(self, video: Video, *, purge: bool) -> tuple[int, int]:
+        """Remove a video of this tenant from every store; returns the moments removed and, as the proof, those left."""
+        removed = remove_video(video, self.index, self.catalog, self.folder)
+        if purge:
+            self.index.purge()
+            self.catalog.purge()
+        return removed, self.index.count(video.tenant, video.video_id)
 
     @functools.cached_property
     def searcher(self) -> Searcher:
@@ -120,7 +129,7 @@ def open_index(settings: Settings, folder: LibraryFolder, models: dict[str, Mode
     if settings.qdrant_url:
         from ingest.server_index import ServerIndex, connect_server
 
-        client = connect_server(settings.qdrant_url, settings.qdrant_api_key)
+        client = connect_server(settings.qdrant_url, settings.qdrant_api_key, QDRANT_SECONDS)
         return ServerIndex(client, f"playhead-{folder.library_id()}-{models_key(models)}", text, visual)
     return EdgeIndex(folder.index_folder / models_key(models), text, visual)
 
@@ -150,7 +159,9 @@ def open_model(
     built_with = recorded.get(role)
     if built_with is None:
         if asked != "auto":
-            raise IndexMismatchError(f"Index was built without a {role} model, this run uses {asked}. Run: playhead reindex")
+            raise IndexMismatchError(
+                f"Index was built without a {role} model, this run uses {asked}. Run: playhead reindex"
+            )
         return None
     if asked not in ("auto", built_with.name):
         raise mismatch(built_with, asked)
@@ -179,7 +190,7 @@ def make_chat(settings: Settings) -> ChatModel | None:
     )
 
 
-def reindex(settings: Settings, channel: str | None, on_video: Callable[[Video], None]) -> int:
+def reindex(settings: Settings, channel: str | None, on_video: Callable[[Video, int], None]) -> int:
     """Embed every video again with the models asked for, beside the old index, then switch; returns the videos done.
 
     With a channel only that channel's model may change. The files themselves are not read.
@@ -196,14 +207,14 @@ def reindex(settings: Settings, channel: str | None, on_video: Callable[[Video],
         index = open_index(settings, library.folder, wanted) if wanted != models else library.index
         videos = [video for tenant in library.catalog.tenants() for video in library.catalog.videos(tenant)]
         for video in videos:
-            on_video(video)
+            on_video(video, len(videos))
             timeline = library.catalog.timeline(video.tenant, video.video_id)
             points = make_points(video, timeline, library.folder, text, visual)
             index.replace(video.tenant, video.video_id, points)
         if wanted != models:
             index.close()
             library.folder.record_models(wanted)
-            library.index.drop()
+            library.index.drop()  # its reader is gone: from here on the record names the new one
         return len(videos)
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import click
 import typer
 
 from ingest.schema import PlayheadError
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from app.settings import Settings
 
 DONE, FAILED, WRONG_CALL = 0, 1, 2
+USAGE_ERROR: Any = typer.BadParameter.__base__  # what Typer raises for every wrong call
 
 HELP = """Answers questions about your videos and puts the playhead on the moment that proves each sentence.
 
@@ -58,7 +58,9 @@ CALL = Call()
 Question = Annotated[str | None, typer.Argument(help="What to ask; left out with --questions.", show_default=False)]
 Questions = Annotated[Path | None, typer.Option(help="A .jsonl file, one question a line; answers come one a line.")]
 VideoOption = Annotated[list[str] | None, typer.Option("--video", help="Only this video; can be repeated.")]
-FilterOption = Annotated[list[str] | None, typer.Option("--filter", help="key=value: language, tag or year; can be repeated.")]
+FilterOption = Annotated[
+    list[str] | None, typer.Option("--filter", help="key=value: language, tag or year; can be repeated.")
+]
 VideoName = Annotated[str, typer.Argument(help="An id or its beginning, a path, a file stem or a title.")]
 
 
@@ -75,7 +77,9 @@ def options(
 @cli.command()
 def ingest(
     paths: Annotated[list[Path], typer.Argument(help="Files, folders, caption files, or a manifest.jsonl.")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be read and how long it takes.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be read and how long it takes.")
+    ] = False,
 ) -> None:
     """Read videos into the library. What is known and unchanged is skipped; a bad file never stops the others."""
     from app.ingesting import estimate_paths, ingest_paths
@@ -112,21 +116,26 @@ def search(
     from app.questions import make_scope, read_questions
     from app.text_forms import search_text
     from retrievers.channels import CHANNELS
+    from retrievers.evidence import SearchResult
 
     if channel and channel not in CHANNELS:
         raise ValueError(f"Unknown channel {channel!r}. Channels are {', '.join(CHANNELS)}.")
     asked = read_questions(query, questions, image)
     with OpenLibrary(CALL.settings(), "playhead search") as library:
         for item in asked:
-            scope = make_scope(library.catalog, library.settings.tenant, [*(video or ()), *item.videos], [*(filters or ()), *item.filters])
-            result = library.searcher.search(
-                item.text,
-                scope,
-                k,
-                channels=(channel,) if channel else CHANNELS,
-                image=item.image,
-                rerank=not no_rerank,
-            )
+            try:
+                result = library.searcher.search(
+                    item.text,
+                    make_scope(library.catalog, library.settings.tenant, item, video, filters),
+                    k,
+                    channels=(channel,) if channel else CHANNELS,
+                    image=item.image,
+                    rerank=not no_rerank,
+                )
+            except ValueError as error:
+                if questions is None:
+                    raise
+                result = SearchResult(item.text, (), {}, {}, str(error))
             show({**search_json(result), "id": item.id}, search_text(result), one_line=questions is not None)
 
 
@@ -138,6 +147,7 @@ def ask(
     filters: FilterOption = None,
 ) -> None:
     """Answer a question from the videos, every sentence cited, or say that they do not hold the answer."""
+    from app.answerer import clarification
     from app.build import OpenLibrary
     from app.json_forms import answer_json
     from app.questions import make_scope, read_questions
@@ -146,8 +156,13 @@ def ask(
     asked = read_questions(question, questions, None)
     with OpenLibrary(CALL.settings(), "playhead ask") as library:
         for item in asked:
-            scope = make_scope(library.catalog, library.settings.tenant, [*(video or ()), *item.videos], [*(filters or ()), *item.filters])
-            answer = library.answerer.ask(item.text, scope)
+            try:
+                scope = make_scope(library.catalog, library.settings.tenant, item, video, filters)
+                answer = library.answerer.ask(item.text, scope)
+            except ValueError as error:
+                if questions is None:
+                    raise
+                answer = clarification(item.text, str(error))
             show({**answer_json(answer), "id": item.id}, answer_text(answer), one_line=questions is not None)
 
 
@@ -177,7 +192,9 @@ def show_video(video: VideoName) -> None:
 @cli.command()
 def delete(
     video: VideoName,
-    purge: Annotated[bool, typer.Option("--purge", help="Also rewrite the stores so that no byte of it is left.")] = False,
+    purge: Annotated[
+        bool, typer.Option("--purge", help="Also rewrite the stores so that no byte of it is left.")
+    ] = False,
 ) -> None:
     """Remove a video from the library. Your own file is not touched."""
     from app.build import OpenLibrary
@@ -186,8 +203,17 @@ def delete(
     with OpenLibrary(CALL.settings(), "playhead delete") as library:
         found = resolve_video(library.catalog, library.settings.tenant, video)
         removed, left = library.delete(found, purge=purge)
-    receipt = {"video_id": found.video_id, "title": found.title, "moments_removed": removed, "moments_left": left, "purged": purge}
-    show(receipt, f"Removed {found.title} ({found.video_id}): {removed} moments, {left} left{', purged' if purge else ''}.")
+    receipt = {
+        "video_id": found.video_id,
+        "title": found.title,
+        "moments_removed": removed,
+        "moments_left": left,
+        "purged": purge,
+    }
+    show(
+        receipt,
+        f"Removed {found.title} ({found.video_id}): {removed} moments, {left} left{', purged' if purge else ''}.",
+    )
     raise typer.Exit(FAILED if left else DONE)
 
 
@@ -239,7 +265,9 @@ def doctor() -> None:
 
 def show(document: dict[str, Any], text: str, *, one_line: bool = False) -> None:
     """Print a result for programs or for people."""
-    print(json.dumps(document, ensure_ascii=False, indent=None if one_line else 2) if CALL.as_json else text, flush=True)
+    print(
+        json.dumps(document, ensure_ascii=False, indent=None if one_line else 2) if CALL.as_json else text, flush=True
+    )
 
 
 GLOBAL_FLAGS = ("--json", "--debug")
@@ -270,12 +298,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     CALL.debug = "--debug" in given
     try:
         return int(cli(args=given, prog_name="playhead", standalone_mode=False) or DONE)
-    except click.exceptions.Exit as stop:
-        return stop.exit_code
-    except click.ClickException as error:
-        command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "playhead"
+    except USAGE_ERROR as error:
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "playhead"
         return complain(error, f"{error.format_message()} See: {command} --help", WRONG_CALL)
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         return complain(None, "Stopped.", 130)
     except ValueError as error:
         return complain(error, str(error), WRONG_CALL)

@@ -28,7 +28,9 @@ DEMO_QUESTIONS = (
 def run_demo(settings: Settings, *, serve_chat: bool) -> None:
     """Read the demo videos into a library of their own, answer three questions about them, and serve them."""
     if not DEMO_VIDEOS.is_dir():
-        raise PlayheadError(f"The demo videos are not at {DEMO_VIDEOS}. Run it from a clone of the repository: make demo")
+        raise PlayheadError(
+            f"The demo videos are not at {DEMO_VIDEOS}. Run it from a clone of the repository: make demo"
+        )
     settings = dataclasses.replace(settings, library=settings.cache / DEMO_LIBRARY)
     purpose = f"playhead demo on http://{settings.host}:{settings.port}" if serve_chat else "playhead demo"
     with OpenLibrary(settings, purpose, create=True) as library:

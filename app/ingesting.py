@@ -42,7 +42,10 @@ class IngestReport:
         lines = [_result_line(result) for result in self.results if result.status != "failed"]
         lines += [f"  warning: {warning}" for result in self.results for warning in _warnings(result)]
         failures = [result for result in self.results if result.status == "failed"]
-        counts = {status: sum(r.status == status for r in self.results) for status in ("indexed", "updated", "unchanged", "failed")}
+        counts = {
+            status: sum(r.status == status for r in self.results)
+            for status in ("indexed", "updated", "unchanged", "failed")
+        }
         lines.append(f"{', '.join(f'{n} {status}' for status, n in counts.items() if n)} in {self.seconds:.1f} s")
         return "\n".join([*lines, *(f"failed  {result.error}" for result in failures)])
 
@@ -70,7 +73,9 @@ class Estimate:
             for row in self.rows
         ]
         total = sum(row["estimated_seconds"] for row in self.rows)
-        lines.append(f"{len(self.rows)} videos, about {total:.0f} s on two cores; nothing costs money. Nothing was read yet.")
+        lines.append(
+            f"{len(self.rows)} videos, about {total:.0f} s on two cores; nothing costs money. Nothing was read yet."
+        )
         return "\n".join([*lines, *(f"failed  {failure.message}" for failure in self.failures)])
 
 
@@ -91,7 +96,7 @@ def ingest_sources(library: OpenLibrary, sources: Sequence[Source]) -> list[Inge
     results = []
     with Progress("ingest") as progress:
         for source in sources:
-            name = source.title or printable(Path((source.media or source.captions[0]).name))
+            name = source.title or printable(Path(source.path.name))
             progress.step(name, len(sources))
             results.append(ingester.ingest(source, lambda stage, name=name: progress.describe(f"{name}: {stage}")))  # type: ignore[misc]
     return results
@@ -106,7 +111,7 @@ def estimate_paths(settings: Settings, paths: Sequence[Path]) -> Estimate:
         try:
             rows.append(_estimate(source, limits))
         except PlayheadError as error:
-            failed.append(SourceFailure(printable(source.media or source.captions[0]), str(error)))
+            failed.append(SourceFailure(printable(source.path), str(error)))
     return Estimate(tuple(rows), tuple(failed))
 
 
@@ -150,7 +155,7 @@ def _estimate(source: Source, limits: MediaLimits) -> dict[str, Any]:
     if stages[-1] == "speech" and not (probed and probed.has_audio):
         stages.pop()
     seconds = sum(SECONDS_PER_SECOND[stage] * duration for stage in stages)
-    path = source.media or source.captions[0]
+    path = source.path
     return {
         "path": printable(path),
         "title": source.title or printable(Path(path.stem)),

@@ -15,6 +15,7 @@ from ingest.catalog import Catalog
 from ingest.index import FILTER_KEYS, Scope
 from ingest.library import LibraryFolder
 from ingest.schema import LibraryError, Video
+from retrievers.search import clean_question
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +57,16 @@ def read_questions(text: str | None, file: Path | None, image: Path | None) -> l
     if file is None:
         if text is None and image is None:
             raise ValueError("No question given. Give one, or a file with --questions.")
-        return [AskedQuestion(text or "", image=image)]
+        return [AskedQuestion(clean_question(text) if text is not None else "", image=image)]
     if text is not None:
         raise ValueError("Both a question and --questions were given. Give one of them.")
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{file} cannot be read as UTF-8 text ({error}). Give --questions a .jsonl file.") from None
-    return [_read_line(line, f"{file} line {number}", file.parent) for number, line in enumerate(lines, 1) if line.strip()]
+    return [
+        _read_line(line, f"{file} line {number}", file.parent) for number, line in enumerate(lines, 1) if line.strip()
+    ]
 
 
 def _read_line(line: str, place: str, folder: Path) -> AskedQuestion:
@@ -99,16 +102,22 @@ def _filters(value: Any, place: str) -> tuple[str, ...]:
     return _strings(value, place)
 
 
-def make_scope(catalog: Catalog, tenant: str, videos: Sequence[str], filters: Sequence[str]) -> Scope:
-    """What the options `--video` and `--filter` allow; ValueError for an unknown video or key."""
+def make_scope(
+    catalog: Catalog,
+    tenant: str,
+    question: AskedQuestion,
+    videos: Sequence[str] | None,
+    filters: Sequence[str] | None,
+) -> Scope:
+    """What the question and the options `--video` and `--filter` allow; ValueError for an unknown video or key."""
     labels: dict[str, tuple[str, ...]] = {}
-    for item in filters:
+    for item in [*(filters or ()), *question.filters]:
         key, separator, value = item.partition("=")
         if not separator or key not in FILTER_KEYS or not value:
             raise ValueError(f"Unknown filter {item!r}. Write key=value; keys are {', '.join(FILTER_KEYS)}.")
         labels[key] = (*labels.get(key, ()), value)
-    video_ids = tuple(resolve_video(catalog, tenant, name).video_id for name in videos)
-    return Scope(tenant, video_ids, labels)
+    named = [*(videos or ()), *question.videos]
+    return Scope(tenant, tuple(resolve_video(catalog, tenant, name).video_id for name in named), labels)
 
 
 def resolve_video(catalog: Catalog, tenant: str, name: str) -> Video:

@@ -42,7 +42,9 @@ class Settings:
     port: int = 7860
 
 
-def read_settings(environment: Mapping[str, str] | None = None, *, library: Path | None = None, tenant: str | None = None) -> Settings:
+def read_settings(
+    environment: Mapping[str, str] | None = None, *, library: Path | None = None, tenant: str | None = None
+) -> Settings:
     """Settings from the environment, then `.env` in the current folder, then defaults; raises SettingsError."""
     given = environment if environment is not None else {**_dotenv(), **os.environ}
 

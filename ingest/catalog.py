@@ -68,7 +68,9 @@ class Catalog:
                 event.listen(self._engine, "connect", _prepare_sqlite)
             METADATA.create_all(self._engine)
         except SQLAlchemyError as error:
-            raise LibraryError(f"The catalog {url} cannot be opened ({_first_line(error)}). Check the folder.") from error
+            raise LibraryError(
+                f"The catalog {url} cannot be opened ({_first_line(error)}). Check the folder."
+            ) from error
 
     def put(self, video: Video, timeline: Timeline) -> None:
         """Store a video and its timeline, replacing what was there."""
@@ -175,5 +177,3 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0]
-
-

@@ -1,15 +1,15 @@
-"""The child's side of the sandbox: limit yourself, import the program, give up every other right, then touch the hostile file.
+"""The child's side of the sandbox: limit yourself, import the program, give up every other right, then read the file.
 
 | denied | by | missing |
 |---|---|---|
-| endless memory, processor time, file size, open files, core dumps | `setrlimit` | Windows; macOS ignores the memory limit |
-| network | seccomp (no `socket`, no `io_uring`) and a network namespace of its own | outside Linux |
-| reading or writing outside the work folder and the given file | Landlock (Python's own libraries stay readable) | outside Linux, Linux before 5.13 |
-| new processes, signals to and memory of others | seccomp | outside Linux x86_64 and aarch64 |
-| gaining rights through setuid programs | `PR_SET_NO_NEW_PRIVS` | outside Linux |
+| endless memory, processor time, file size, open files | `setrlimit` | Windows; macOS ignores the memory limit |
+| network | seccomp (no `socket`, no `io_uring`), and a network namespace of its own | outside Linux |
+| files outside the work folder, the media file and Python's libraries | Landlock | outside Linux, Linux before 5.13 |
+| new processes, signals to and memory of others | seccomp | outside Linux on x86_64 and aarch64 |
+| rights gained through setuid programs | `PR_SET_NO_NEW_PRIVS` | outside Linux |
 
-The environment, the pipes and the wall clock are the parent's part: `ingest/sandbox.py`. Denials that a machine cannot enforce
-are told to the parent, which says so.
+The environment, the pipes and the wall clock are the parent's part (`sandbox.py`). What a machine cannot deny is told
+to the parent, which says so.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ import signal
 import struct
 import sys
 import sysconfig
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from ingest.schema import VideoError
 
@@ -53,7 +54,7 @@ X32_FIRST_CALL = 0x40000000
 
 
 def run(job_text: str) -> None:
-    """Run the job `sandbox.run_limited` describes and end the process; the last line on stdout is the outcome as JSON."""
+    """Do the job that `sandbox.run_limited` describes and end the process; the last line printed is the outcome as JSON."""
     job = json.loads(job_text)
     set_resource_limits(job["limits"])
     follow_parent(job["parent_pid"])
@@ -66,18 +67,20 @@ def run(job_text: str) -> None:
     os._exit(0)  # No destructors: the decoder's own clean-up is one more place where a damaged file can crash.
 
 
-def run_program(main: object, arguments: Sequence[str], limits: Mapping[str, int]) -> str | None:
-    """Why the program could not do its work, or None. The boundary where any exception becomes a reason (DESIGN section 7)."""
+def run_program(
+    main: Callable[[Sequence[str]], None], arguments: Sequence[str], limits: Mapping[str, int]
+) -> str | None:
+    """Why the program could not do its work, or None: the boundary where any exception becomes a reason."""
     try:
-        main(arguments)  # type: ignore[operator]
+        main(arguments)
     except VideoError as error:
         return str(error)
     except MemoryError:
-        return f"needed more memory than the limit of {limits['memory_bytes'] >> 20} MB. Raise memory_bytes if you trust it"
+        return f"needed more memory than the limit of {limits['memory_bytes'] >> 20} MB. Re-encode it smaller."
     except Exception as error:
         if isinstance(error, OSError) and error.errno == errno.EFBIG:
-            return f"made a file larger than the limit of {limits['file_bytes'] >> 20} MB. Raise file_bytes if you trust it"
-        return f"could not be read ({type(error).__name__}: {error})"
+            return f"unpacks to a file larger than the limit of {limits['file_bytes'] >> 20} MB. Split it."
+        return f"could not be read ({type(error).__name__}: {error}). Check that it plays elsewhere."
     return None
 
 
@@ -115,7 +118,7 @@ def follow_parent(parent_pid: int) -> None:
 
 
 def give_up_rights(readable: Sequence[str]) -> list[str]:
-    """Keep only the work folder (the current one), `readable` and Python's libraries; returns what could not be denied."""
+    """Keep the work folder (the current one), `readable` and Python's libraries; returns what could not be denied."""
     if sys.platform != "linux":
         memory = ["memory"] if sys.platform in ("darwin", "win32") else []
         return [*memory, "network", "files outside the work folder", "new processes"]
@@ -128,7 +131,7 @@ def give_up_rights(readable: Sequence[str]) -> list[str]:
 
 
 def leave_network() -> bool:
-    """Move into an empty network namespace: with privileges, or through a user namespace where the system allows one."""
+    """Move into an empty network namespace: with privileges, or through a user namespace where one is allowed."""
     return any(libc().unshare(flags) == 0 for flags in (CLONE_NEWNET, CLONE_NEWUSER | CLONE_NEWNET))
 
 
@@ -147,9 +150,9 @@ def deny_files(readable: Sequence[str]) -> bool:
         return False
     paths = sysconfig.get_paths()
     libraries = {paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-    rules = [(os.getcwd(), WORK_RIGHTS)]
+    rules = [(os.curdir, WORK_RIGHTS)]
     rules += [(path, READ_FILE) for path in readable]
-    rules += [(path, READ_FILE | READ_DIR | EXECUTE) for path in libraries if os.path.isdir(path)]
+    rules += [(path, READ_FILE | READ_DIR | EXECUTE) for path in libraries if Path(path).is_dir()]
     for path, rights in rules:
         folder = os.open(path, os.O_PATH | os.O_CLOEXEC)
         rule = ctypes.create_string_buffer(struct.pack("=Qi", rights & handled, folder))
@@ -171,7 +174,7 @@ def deny_system_calls() -> bool:
 
 
 def system_call_filter(architecture: int, clone: int, denied: Sequence[int]) -> bytes:
-    """A classic BPF program over `struct seccomp_data`: refused calls give EPERM, threads still start, all else passes."""
+    """A BPF program over `struct seccomp_data`: refused calls give EPERM, threads still start, all else passes."""
     load, equal, at_least, has_bits, answer = 0x20, 0x15, 0x35, 0x45, 0x06
     allow, refuse, unknown = 0x7FFF0000, 0x00050000 | errno.EPERM, 0x00050000 | errno.ENOSYS
 

@@ -139,6 +139,11 @@ class EdgeIndex:
                 self._name, self._shard = name, shard
                 self._remove_others()
 
+    def drop(self) -> None:
+        self.close()
+        with told_by_engine(self._folder):
+            shutil.rmtree(self._folder)
+
     def close(self) -> None:
         with self._writing, self._using:
             if self._shard is not None:

@@ -90,6 +90,9 @@ class VideoIndex(Protocol):
     def purge(self) -> None:
         """Rewrite the storage so that no byte of deleted moments is left in it."""
 
+    def drop(self) -> None:
+        """Remove the whole index, all tenants, and close it."""
+
     def close(self) -> None:
         """Release files and locks; later calls fail."""
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from ingest.schema import IndexMismatchError, LibraryError
 
@@ -99,12 +100,14 @@ class LibraryFolder:
             os.fsync(file.fileno())
         os.replace(scratch, self.path / "library.json")
 
-    def _read(self) -> dict[str, dict[str, dict[str, str | int]]]:
+    def _read(self) -> dict[str, Any]:
         path = self.path / "library.json"
         try:
             content = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         except (OSError, ValueError) as error:
-            raise LibraryError(f"{path} cannot be read ({error}). Restore it, or delete the folder and ingest again.") from error
+            raise LibraryError(
+                f"{path} cannot be read ({error}). Restore it, or delete the folder and ingest again."
+            ) from error
         if not isinstance(content, dict):
             raise LibraryError(f"{path} is not a library's record. Choose another folder with --library DIR.")
         return content

@@ -71,22 +71,15 @@ class Ingester:
 
     def ingest(self, source: Source, on_stage: OnStage = lambda stage: None) -> IngestResult:
         """Bring one source into the library; a bad one is a result with status "failed", never an exception."""
-        path = printable(source.media or source.captions[0])
+        path = printable(source.path)
         try:
             return self._ingest(source, on_stage)
         except (PlayheadError, OSError) as error:
             return IngestResult(path, source.title or path, "failed", error=" ".join(str(error).split()))
 
-    def delete(self, video: Video) -> int:
-        """Remove a video from every store; returns the number of moments removed."""
-        removed = self._index.delete(self._tenant, video.video_id)
-        self._catalog.delete(self._tenant, video.video_id)
-        self._folder.remove_frames(self._tenant, video.video_id)
-        return removed
-
     def _ingest(self, source: Source, on_stage: OnStage) -> IngestResult:
         on_stage("identify")
-        path = _storable_path(source.media or source.captions[0])
+        path = _storable_path(source.path)
         video_id = self._identify(source)
         known = self._catalog.get(self._tenant, video_id)
         paths = tuple(dict.fromkeys([*(known.paths if known else ()), path]))
@@ -231,7 +224,7 @@ class Ingester:
         for video in previous:
             if any(other != path and os.path.exists(other) for other in video.paths):
                 continue
-            self.delete(video)
+            remove_video(video, self._index, self._catalog, self._folder)
         return bool(previous)
 
     def _result(self, video: Video, path: str, status: Literal["indexed", "unchanged", "updated"]) -> IngestResult:
@@ -247,6 +240,14 @@ class Ingester:
             channels=dict(timeline.channels),
             warnings=video.warnings,
         )
+
+
+def remove_video(video: Video, index: VideoIndex, catalog: Catalog, folder: LibraryFolder) -> int:
+    """Remove a video from every store; returns the number of moments removed."""
+    removed = index.delete(video.tenant, video.video_id)
+    catalog.delete(video.tenant, video.video_id)
+    folder.remove_frames(video.tenant, video.video_id)
+    return removed
 
 
 def fit_to(

@@ -1,8 +1,9 @@
-"""Runs a Python module that must touch hostile bytes as a short-lived child with limits; see `confine.py` for what is denied."""
+"""Runs a Python module on hostile bytes as a short-lived child with limits; `confine.py` tells what is denied and how."""
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
+from ingest.captions import one_line
 from ingest.schema import VideoError
 
 MAX_OUTPUT_BYTES = 64 * 1024
@@ -26,18 +28,22 @@ KEPT_VARIABLES = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")
 
 @dataclass(frozen=True, slots=True)
 class ChildLimits:
-    """What one child may use; `file_bytes` is for each file it writes, `cpu_seconds` counts all its threads."""
+    """What one child may use; `file_bytes` is for each file it writes."""
 
-    wall_seconds: int = 120
-    cpu_seconds: int = 240
-    memory_bytes: int = 3 << 30
-    file_bytes: int = 3 << 30
-    open_files: int = 64
+    wall_seconds: float
+    memory_bytes: int
+    file_bytes: int
+    open_files: int
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
             if value <= 0:
                 raise ValueError(f"a child needs a positive {name}, got {value}")
+
+    @property
+    def cpu_seconds(self) -> int:
+        """Processor time of all threads together: two threads may work all the while."""
+        return math.ceil(2 * self.wall_seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +66,8 @@ def run_limited(
 ) -> ChildReport:
     """Import `module` in a child and call its `main(arguments)` there, with `work_dir` (empty) as all it can write to.
 
-    `subject` names the input in errors; `readable` are files it may read. Raises VideoError for any end that is not clean,
-    a VideoError of the child included.
+    `subject` names the input in errors; `readable` are files it may read. Any end that is not clean is one VideoError,
+    the child's own VideoErrors among them.
     """
     if any(work_dir.iterdir()):
         raise ValueError(f"a child needs an empty work folder, {work_dir} is not")
@@ -69,7 +75,7 @@ def run_limited(
         "module": module,
         "arguments": list(arguments),
         "readable": [os.fspath(path) for path in readable],
-        "limits": asdict(limits),
+        "limits": {**asdict(limits), "cpu_seconds": limits.cpu_seconds},
         "parent_pid": os.getpid(),
     }
     folders = dict.fromkeys((os.fspath(IMPORT_FOLDER), os.fspath(import_folder)))
@@ -87,7 +93,7 @@ def run_limited(
         try:
             child.wait(limits.wall_seconds)
         except subprocess.TimeoutExpired:
-            raise VideoError(f"{subject}: {too_long(limits.wall_seconds, 'wall_seconds')}") from None
+            raise VideoError(f"{subject}: {too_long(limits.wall_seconds)}") from None
         finally:
             kill_group(child)
             output.join()
@@ -95,13 +101,13 @@ def run_limited(
     report = read_outcome(output.text())
     reason = report.get("error") or (None if report else reason_of_death(child.returncode, limits, log.text()))
     if reason:
-        raise VideoError(f"{subject}: {one_line(reason)}")
+        raise VideoError(f"{subject}: {short(reason)}")
     missing = report.get("missing")
-    return ChildReport(log.text(), tuple(map(one_line, missing)) if isinstance(missing, list) else ())
+    return ChildReport(log.text(), tuple(map(short, missing)) if isinstance(missing, list) else ())
 
 
 def child_environment(work_dir: Path) -> dict[str, str]:
-    """All that a child gets to know: no credentials, no PYTHON* settings, and arithmetic libraries told to start no threads."""
+    """All that a child gets to know: no credentials, no PYTHON* settings; libraries of arithmetic are told to use no threads."""
     folder = os.fspath(work_dir)
     kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
     single = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -150,21 +156,24 @@ def read_outcome(text: str) -> dict[str, object]:
 
 def reason_of_death(return_code: int, limits: ChildLimits, log: str) -> str:
     """Why a child ended without an outcome, as fact, value and remedy."""
-    if return_code == -getattr(signal, "SIGXCPU", 0):
-        return too_long(limits.cpu_seconds, "cpu_seconds")
-    if return_code == -getattr(signal, "SIGKILL", 0):
-        return "the child was killed, as the system does when memory runs out. Free memory or run fewer jobs at once"
-    if return_code < 0:
-        return f"the child crashed ({signal.Signals(-return_code).name}). The file is damaged or hostile; leave it out"
-    return f"the child stopped with exit code {return_code} ({log.strip().rpartition(chr(10))[2] or 'no reason given'})"
+    if return_code >= 0:
+        reason = log.strip().rpartition("\n")[2] or "no reason given"
+        return f"the child stopped with exit code {return_code} ({reason}). Check that the file plays elsewhere."
+    name = signal.strsignal(-return_code) or f"signal {-return_code}"
+    if -return_code == signal.SIGKILL:
+        return "the child was killed, as the system does when memory runs out. Free memory or run fewer jobs at once."
+    if -return_code == signal.SIGXCPU:
+        return too_long(limits.cpu_seconds, "of processor time ")
+    return f"the child crashed ({name}). The file is damaged or hostile: leave it out."
 
 
-def too_long(seconds: int, name: str) -> str:
-    kind = "of processor time " if name == "cpu_seconds" else ""
-    return f"stopped after {seconds} s {kind}(limit {seconds} s). Raise {name} if you trust the file"
+def too_long(seconds: float, kind: str = "") -> str:
+    """The reason for passing a time limit, with the setting to raise."""
+    return (
+        f"decoding took more than {seconds:g} s {kind}(the limit). Raise PLAYHEAD_DECODE_SECONDS if you trust the file."
+    )
 
 
-def one_line(text: object) -> str:
-    """Text from a child as one short printable line; a hostile child may have written anything."""
-    words = "".join(character if character.isprintable() else " " for character in str(text))
-    return " ".join(words.split())[:MAX_REASON_CHARACTERS]
+def short(text: object) -> str:
+    """Text from a child as one short line; a hostile child may have written anything."""
+    return one_line(str(text))[:MAX_REASON_CHARACTERS]

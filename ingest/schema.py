@@ -100,7 +100,9 @@ class Moment:
     def __post_init__(self) -> None:
         check_span(self.start_seconds, self.end_seconds)
         if self.end_seconds - self.start_seconds > MAX_MOMENT_SECONDS + 0.001:
-            raise ValueError(f"a moment is {MAX_MOMENT_SECONDS} s at most, got {self.start_seconds}..{self.end_seconds}")
+            raise ValueError(
+                f"a moment is {MAX_MOMENT_SECONDS} s at most, got {self.start_seconds}..{self.end_seconds}"
+            )
 
     @property
     def moment_id(self) -> str:

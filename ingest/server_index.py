@@ -142,6 +142,13 @@ class ServerIndex:
             self._switch(name)
             client.delete_collection(old)
 
+    def drop(self) -> None:
+        with self._writing, self._server() as client:
+            live = self._live_collection()
+            if live:
+                client.delete_collection(live)
+        self.close()
+
     def close(self) -> None:
         self._closed = True
         self._client.close()

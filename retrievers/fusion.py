@@ -50,7 +50,9 @@ def _best_scores(leg_hits: Mapping[str, Sequence[LegHit]], legs: Sequence[str]) 
     return best
 
 
-def _standard_scores(scores: Mapping[str, float], moment_ids: Sequence[str]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _standard_scores(
+    scores: Mapping[str, float], moment_ids: Sequence[str]
+) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     returned = np.fromiter(scores.values(), dtype=np.float64)
     lowest = float(returned.min())
     values = np.array([scores.get(moment_id, lowest) for moment_id in moment_ids])

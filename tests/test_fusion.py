@@ -39,7 +39,9 @@ def test_channels_of_one_kind_are_not_summed() -> None:
 
 
 def test_places_tell_the_best_rank_of_each_channel_with_its_score() -> None:
-    fused = fuse({"speech_dense": hits(("a", 0.9), ("b", 0.8)), "speech_bm25": hits(("b", 7.0)), "visual": hits(("b", 0.3))})
+    fused = fuse(
+        {"speech_dense": hits(("a", 0.9), ("b", 0.8)), "speech_bm25": hits(("b", 7.0)), "visual": hits(("b", 0.3))}
+    )
     places = {hit.moment_id: hit.channels for hit in fused}
     assert (places["b"]["speech"].rank, places["b"]["speech"].score) == (1, 7.0)
     assert places["b"]["visual"].score == 0.3

@@ -52,9 +52,18 @@ def test_moments_cover_every_second_and_keep_every_word(made: tuple[float, list[
         ([], [], MAX_BLOCK_SECONDS),
         ([said(0, 60, "word " * 30)], [15.0], 12.0),
     ],
-    ids=["sentence end", "pause", "segment end", "last cut in reach", "nothing", "a long cue is split, a cut inside it waits"],
+    ids=[
+        "sentence end",
+        "pause",
+        "segment end",
+        "last cut in reach",
+        "nothing",
+        "a long cue is split, a cut inside it waits",
+    ],
 )
-def test_a_block_ends_where_it_reads_best(segments: list[TranscriptSegment], cuts: list[float], first_edge: float) -> None:
+def test_a_block_ends_where_it_reads_best(
+    segments: list[TranscriptSegment], cuts: list[float], first_edge: float
+) -> None:
     pieces = [piece for segment in segments for piece in split_long(segment)]
     assert block_edges(60.0, pieces, cuts)[1] == pytest.approx(first_edge)
 

@@ -1,0 +1,125 @@
+"""The HTTP API: ask and search as JSON, the list of videos, and their files with byte ranges for any player."""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Protocol
+
+from fastapi import FastAPI, HTTPException, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse
+from pydantic import BaseModel, Field
+
+from app.answer import Answer
+from app.json_forms import answer_json, search_json
+from app.text_forms import videos_json
+from app.web_guard import guard
+from ingest.schema import PlayheadError, Video
+from retrievers.evidence import SearchResult
+from retrievers.search import MAX_QUESTION_CHARACTERS
+
+API = "/api/v1"
+MAX_HITS = 100
+MAX_BODY_BYTES = 256 << 10
+# Pictures of a video never change, but a deleted video's should not stay in the browser for long.
+PICTURE_CACHE_SECONDS = 3600
+
+
+class AnsweringLibrary(Protocol):
+    """One tenant's open library, as the doors use it; every method may be called from several threads."""
+
+    def ask(self, question: str, on_sentence: Callable[[str], None] = ...) -> Answer:
+        """The complete answer; `on_sentence` hears each sentence on the way, as it becomes final."""
+
+    def search(self, query: str, limit: int) -> SearchResult:
+        """The best `limit` moments."""
+
+    def videos(self) -> Sequence[Video]:
+        """Every video."""
+
+    def video(self, video_id: str) -> Video | None:
+        """The video with this id."""
+
+    def media_path(self, video_id: str) -> Path | None:
+        """The file to play; None for captions without media."""
+
+    def thumbnail_path(self, video_id: str, seconds: float) -> Path | None:
+        """The JPEG that shows a second; None where no picture was kept."""
+
+
+class AskBody(BaseModel):
+    """The body of `ask`; `id` comes back as it went in."""
+
+    question: str = Field(min_length=1, max_length=MAX_QUESTION_CHARACTERS)
+    id: str | int | None = None
+
+
+class SearchBody(BaseModel):
+    """The body of `search`."""
+
+    query: str = Field(min_length=1, max_length=MAX_QUESTION_CHARACTERS)
+    limit: int = Field(default=10, ge=1, le=MAX_HITS)
+    id: str | int | None = None
+
+
+def create_api(library: AnsweringLibrary, host: str = "127.0.0.1") -> FastAPI:
+    """The API of one library, for requests that name this machine or `host`; no path ever comes from the client."""
+    # The pages of /docs would load their script from a content network.
+    api = FastAPI(title="Playhead", openapi_url=f"{API}/openapi.json", docs_url=None, redoc_url=None, max_body_size=MAX_BODY_BYTES)
+    guard(api, host)
+    api.add_exception_handler(RequestValidationError, _wrong_call)
+    api.add_exception_handler(ValueError, _wrong_call)
+    api.add_exception_handler(PlayheadError, _failed)
+
+    @api.get(f"{API}/health")
+    def health() -> dict[str, Any]:
+        return {"status": "ok", "videos": len(library.videos())}
+
+    @api.get(f"{API}/videos")
+    def videos() -> dict[str, Any]:
+        return videos_json(library.videos())
+
+    @api.post(f"{API}/search")
+    def search(body: SearchBody) -> dict[str, Any]:
+        return {**search_json(library.search(body.query, body.limit)), "id": body.id}
+
+    @api.post(f"{API}/ask")
+    def ask(body: AskBody) -> dict[str, Any]:
+        return {**answer_json(library.ask(body.question)), "id": body.id}
+
+    @api.api_route(f"{API}/media/{{video_id}}", methods=["GET", "HEAD"])
+    def media(video_id: str) -> FileResponse:
+        path = library.media_path(video_id) if library.video(video_id) else None
+        return _file(path, media_type(path) if path else "", "private, no-cache")
+
+    @api.api_route(f"{API}/thumbnails/{{video_id}}", methods=["GET", "HEAD"])
+    def thumbnail(video_id: str, t: Annotated[float, Query(ge=0, allow_inf_nan=False)] = 0.0) -> FileResponse:
+        path = library.thumbnail_path(video_id, t) if library.video(video_id) else None
+        return _file(path, "image/jpeg", f"private, max-age={PICTURE_CACHE_SECONDS}")
+
+    return api
+
+
+def media_type(path: Path) -> str:
+    """The type by suffix, when it is one of sound or pictures: a video named .html is never a page."""
+    guessed = mimetypes.guess_type(path.name)[0] or ""
+    return guessed if guessed.startswith(("video/", "audio/")) else "application/octet-stream"
+
+
+def _file(path: Path | None, content_type: str, cache_control: str) -> FileResponse:
+    if path is None or not path.is_file():
+        raise HTTPException(404, "The library holds no such file. GET /api/v1/videos lists what it holds.")
+    return FileResponse(path, media_type=content_type, headers={"cache-control": cache_control})
+
+
+def _wrong_call(request: Request, error: Exception) -> JSONResponse:
+    if isinstance(error, RequestValidationError):
+        problems = [f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()]
+        return JSONResponse({"detail": "; ".join(problems)}, 422)
+    return JSONResponse({"detail": str(error)}, 422)
+
+
+def _failed(request: Request, error: Exception) -> JSONResponse:
+    return JSONResponse({"detail": str(error)}, 503)

@@ -1,0 +1,92 @@
+"""Answers and search results as JSON: the one form that the command line and the HTTP API both give to programs."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from app.answer import Answer, Citation
+from ingest.schema import Moment
+from retrievers.evidence import Evidence, SearchResult
+
+
+def answer_json(answer: Answer) -> dict[str, Any]:
+    """The fields of `playhead ask --json`; `id` is the caller's to fill, None without a questions file."""
+    return {
+        "id": None,
+        "question": answer.question,
+        "route": answer.route,
+        "topic": answer.topic,
+        "status": answer.status,
+        "answer": answer.text,
+        "citations": [citation_json(citation) for citation in answer.citations],
+        "evidence": [hit_json(evidence, rank) for rank, evidence in enumerate(answer.evidence, 1)],
+        "confidence": float(answer.confidence),
+        "reason": answer.reason,
+        "tiers": dict(answer.tiers),
+        "timings_ms": {stage: float(spent) for stage, spent in answer.timings_ms.items()},
+    }
+
+
+def search_json(result: SearchResult) -> dict[str, Any]:
+    """The fields of `playhead search --json`; `id` as in `answer_json`."""
+    return {
+        "id": None,
+        "query": result.query,
+        "hits": [hit_json(evidence, rank) for rank, evidence in enumerate(result.evidence, 1)],
+        "tiers": dict(result.tiers),
+        "timings_ms": {stage: float(spent) for stage, spent in result.timings_ms.items()},
+        **({"error": result.error} if result.error else {}),
+    }
+
+
+def hit_json(evidence: Evidence, rank: int) -> dict[str, Any]:
+    """One moment with its video; `thumbnail` is a path of the HTTP API, None where no picture was kept."""
+    moment, video = evidence.moment, evidence.video
+    return {
+        "rank": rank,
+        "moment_id": moment.moment_id,
+        "video_id": video.video_id,
+        "video_title": video.title,
+        "video_path": video.paths[0] if video.paths else None,
+        "video_url": video.url,
+        "start_seconds": moment.start_seconds,
+        "end_seconds": moment.end_seconds,
+        "text": moment_text(moment),
+        "score": float(evidence.score),
+        "channels": {
+            name: {"rank": channel.rank, "score": float(channel.score)} for name, channel in evidence.channels.items()
+        },
+        "thumbnail": thumbnail_url(video.video_id, moment.keyframe_seconds[0]) if moment.keyframe_seconds else None,
+    }
+
+
+def citation_json(citation: Citation) -> dict[str, Any]:
+    """One citation: start and end are the moment's, `play_seconds` is where the quote begins."""
+    moment, video = citation.evidence.moment, citation.evidence.video
+    return {
+        "number": citation.number,
+        "moment_id": moment.moment_id,
+        "video_id": video.video_id,
+        "video_title": video.title,
+        "start_seconds": moment.start_seconds,
+        "end_seconds": moment.end_seconds,
+        "play_seconds": citation.play_seconds,
+        "quote": citation.quote,
+        "url": citation.url,
+    }
+
+
+def moment_text(moment: Moment) -> str:
+    """Everything said, written and described in a moment, as one line."""
+    return " ".join(part for part in (moment.speech, moment.screen, moment.description) if part)
+
+
+def media_url(video_id: str) -> str:
+    """Where the HTTP API serves the file of a video."""
+    return f"/api/v1/media/{quote(video_id, safe='')}"
+
+
+def thumbnail_url(video_id: str, seconds: float) -> str:
+    """Where the HTTP API serves the picture at a second of a video."""
+    return f"/api/v1/thumbnails/{quote(video_id, safe='')}?t={seconds:.3f}"
