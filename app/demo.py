@@ -19,9 +19,9 @@ from ingest.sources import find_sources
 DEMO_VIDEOS = Path(__file__).parent.parent / "demo" / "videos"
 DEMO_LIBRARY = "demo-library"
 DEMO_QUESTIONS = (
-    "How does a lighthouse lens throw its light so far?",
-    "Which knot makes a loop that does not slip?",
-    "Who won the football world cup in 1998?",
+    "Why could one finger turn a lighthouse lens that weighed several tons?",
+    "How long did Queen Victoria's message take to send in 1858?",
+    "How do I bake sourdough bread?",
 )
 
 

@@ -1,0 +1,89 @@
+"""`make bench-models`: downloads and measures the upper rungs of the model ladder, where the hub can be reached."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+
+from evaluation.bench import DATA, REPOSITORY, read_lines
+from evaluation.word_errors import comparable_words, word_errors
+from ingest.media import decode_media
+from ingest.speech import Transcriber, load_transcriber
+from ingest.text_embedding import load_text_embedder
+from ingest.visual_embedding import CLIP, load_image_embedder
+from ingest.weights import hub_is_reachable
+from retrievers.rerank import CROSS_ENCODER, load_reranker
+
+SPEECH_MODELS = ("pocketsphinx", "base", "small", "large-v3-turbo")
+RERANKED_TEXTS = 20
+TEXT_WORDS = 150
+
+
+def main() -> None:
+    """One line a rung; a rung whose weights cannot be had is said to be not measured."""
+    if not hub_is_reachable():
+        print("The model hub does not answer: only what is on this machine is measured.")
+    for model in SPEECH_MODELS:
+        transcriber = load_transcriber(model)
+        print(f"speech {model}: {measure_speech(transcriber) if transcriber else 'not measured, no weights'}", flush=True)
+    print(f"rerank {CROSS_ENCODER}: {measure_rerank()}", flush=True)
+    print(f"visual {CLIP}: {measure_visual()}")
+
+
+def measure_speech(transcriber: Transcriber) -> str:
+    """Word error rate and real-time factor on the reference clips."""
+    references = DATA / "speech" / "references.jsonl"
+    if not references.exists():
+        return f"not measured, no clips at {DATA}"
+    errors = words = 0
+    sound_seconds = spent_seconds = 0.0
+    for row in read_lines(references):
+        with tempfile.TemporaryDirectory() as work:
+            media = decode_media(references.parent / row["audio"], Path(work))
+            if not media.audio_path:
+                continue
+            started = time.perf_counter()
+            heard = " ".join(segment.text for segment in transcriber.transcribe(media.audio_path, "en"))
+            spent_seconds += time.perf_counter() - started
+        truth = comparable_words(row["text"])
+        errors, words = errors + word_errors(truth, comparable_words(heard)), words + len(truth)
+        sound_seconds += media.duration_seconds
+    return (
+        f"{transcriber.name}: word error rate {errors / words:.3f} on {words} words, "
+        f"{spent_seconds / sound_seconds:.2f} s a second of sound"
+    )
+
+
+def measure_rerank() -> str:
+    """Seconds to read the candidates of one question."""
+    with tempfile.TemporaryDirectory() as cache:
+        reranker = load_reranker("auto", load_text_embedder("auto", Path(cache)))
+        if reranker is None:
+            return "not measured, no weights"
+        texts = [" ".join(f"word{number + shift}" for number in range(TEXT_WORDS)) for shift in range(RERANKED_TEXTS)]
+        reranker.score("which word is it?", texts)
+        started = time.perf_counter()
+        reranker.score("which word is it?", texts)
+        spent_ms = (time.perf_counter() - started) * 1000
+    return f"{reranker.name}: {spent_ms:.0f} ms for {RERANKED_TEXTS} texts of {TEXT_WORDS} words"
+
+
+def measure_visual() -> str:
+    """Pictures a second, on the key frames of the demo videos."""
+    embedder = load_image_embedder("auto")
+    if embedder is None:
+        return "not measured, no weights"
+    spent_seconds, pictures = 0.0, 0
+    for video in sorted((REPOSITORY / "demo" / "videos").glob("*.mp4")):
+        with tempfile.TemporaryDirectory() as work:
+            frames = [frame.path for frame in decode_media(video, Path(work)).frames]
+            started = time.perf_counter()
+            embedder.embed_images(frames)
+            spent_seconds += time.perf_counter() - started
+            pictures += len(frames)
+    return f"{embedder.name}: {pictures / spent_seconds:.1f} pictures a second ({pictures} pictures)"
+
+
+if __name__ == "__main__":
+    main()
