@@ -86,7 +86,7 @@ class Answerer:
             topic=route.topic,
             status="restricted" if route.route == "restricted" else "answered",
             text=" ".join([*(cited_text(sentence) for sentence in kept), *_disclaimer(route)]),
-            citations=cite(kept, found.evidence),
+            citations=cite(question, kept, found.evidence),
             evidence=found.evidence,
             confidence=sufficiency.confidence,
             reason=drafted.note or sufficiency.reason,

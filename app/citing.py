@@ -7,28 +7,27 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from app.answer import Citation
-from ingest.bm25 import bm25_document
 from ingest.media import MEDIA_SUFFIXES
 from ingest.schema import Video
 from prompts.draft import DraftSentence
-from prompts.extractive import Span, moment_spans
+from prompts.extractive import Span, content_words, moment_spans
 from retrievers.evidence import Evidence
 
 
-def cite(sentences: Sequence[DraftSentence], evidence: Sequence[Evidence]) -> tuple[Citation, ...]:
+def cite(question: str, sentences: Sequence[DraftSentence], evidence: Sequence[Evidence]) -> tuple[Citation, ...]:
     """One citation for each number, in the order of the text; the quote supports the first sentence that cites it."""
     offered = {item.number: item for item in evidence}
     cited: dict[int, Citation] = {}
     for sentence in sentences:
         for number in sentence.numbers:
             if number not in cited:
-                cited[number] = _citation(sentence.text, offered[number])
+                cited[number] = _citation(question, sentence.text, offered[number])
     return tuple(cited.values())
 
 
-def _citation(sentence: str, evidence: Evidence) -> Citation:
+def _citation(question: str, sentence: str, evidence: Evidence) -> Citation:
     span = closest_span(sentence, evidence)
-    play_seconds = span.start_seconds if span else evidence.moment.start_seconds
+    play_seconds = best_second(question, sentence, span) if span else evidence.moment.start_seconds
     return Citation(
         number=evidence.number,
         evidence=evidence,
@@ -40,14 +39,21 @@ def _citation(sentence: str, evidence: Evidence) -> Citation:
 
 def closest_span(sentence: str, evidence: Evidence) -> Span | None:
     """The span of the moment that shares most words with the sentence, the shortest such; None for a wordless moment."""
-    said = bm25_document(sentence)
-    words = set(said.indices) if said else set()
+    words = content_words(sentence)
+    spans = list(moment_spans(evidence))
+    return max(spans, key=lambda span: (len(words & content_words(span.text)), -len(span.text)), default=None)
 
-    def closeness(span: Span) -> tuple[int, int]:
-        held = bm25_document(span.text)
-        return len(words & set(held.indices)) if held else 0, -len(span.text)
 
-    return max(moment_spans(evidence), key=closeness, default=None)
+def best_second(question: str, sentence: str, span: Span) -> float:
+    """Where to start playing a quote: the utterance that holds most of the question's and the sentence's words."""
+
+    def closeness(piece: tuple[float, str]) -> float:
+        held = content_words(piece[1])
+        return sum(
+            len(held & words) / max(len(words), 1) for words in (content_words(question), content_words(sentence))
+        )
+
+    return max(span.pieces, key=closeness)[0]
 
 
 def moment_url(video: Video, seconds: float) -> str:

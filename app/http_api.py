@@ -67,7 +67,9 @@ class SearchBody(BaseModel):
 def create_api(library: AnsweringLibrary, host: str = "127.0.0.1") -> FastAPI:
     """The API of one library, for requests that name this machine or `host`; no path ever comes from the client."""
     # The pages of /docs would load their script from a content network.
-    api = FastAPI(title="Playhead", openapi_url=f"{API}/openapi.json", docs_url=None, redoc_url=None, max_body_size=MAX_BODY_BYTES)
+    api = FastAPI(
+        title="Playhead", openapi_url=f"{API}/openapi.json", docs_url=None, redoc_url=None, max_body_size=MAX_BODY_BYTES
+    )
     guard(api, host)
     api.add_exception_handler(RequestValidationError, _wrong_call)
     api.add_exception_handler(ValueError, _wrong_call)

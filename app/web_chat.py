@@ -54,7 +54,9 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family)
     except OSError as error:
-        raise PlayheadError(f"Cannot listen on {host} port {port}: {error.strerror}. Try: playhead serve --port {port + 1}") from None
+        raise PlayheadError(
+            f"Cannot listen on {host} port {port}: {error.strerror}. Try: playhead serve --port {port + 1}"
+        ) from None
 
 
 def create_app(library: AnsweringLibrary, host: str, port: int, examples: Sequence[str] = ()) -> FastAPI:
@@ -64,7 +66,10 @@ def create_app(library: AnsweringLibrary, host: str, port: int, examples: Sequen
     app = create_api(library, host)
     app.mount("/web", StaticFiles(directory=WEB_FOLDER))
     theme = gradio.themes.Base(font=FONTS, font_mono=MONO_FONTS).set(
-        body_background_fill="#f6f5f2", body_background_fill_dark="#131416", body_text_color="#1b1c1f", body_text_color_dark="#ececea"
+        body_background_fill="#f6f5f2",
+        body_background_fill_dark="#131416",
+        body_text_color="#1b1c1f",
+        body_text_color_dark="#ececea",
     )
     return gradio.mount_gradio_app(
         app, create_page(library, examples), path="/", server_name=host, server_port=port, theme=theme, head=HEAD,
@@ -97,7 +102,11 @@ def create_page(library: AnsweringLibrary, examples: Sequence[str]) -> Any:
 
         def greet() -> list[Any]:
             videos = library.videos()
-            shown = list(examples or [f"What is “{video.title}” about?" for video in videos])[:EXAMPLES_SHOWN] if videos else []
+            shown = (
+                list(examples or [f"What is “{video.title}” about?" for video in videos])[:EXAMPLES_SHOWN]
+                if videos
+                else []
+            )
             updates = [gr.Button(text, visible=True) for text in shown]
             return [web_html.welcome(videos), *updates, *[gr.skip()] * (EXAMPLES_SHOWN - len(shown))]
 

@@ -68,7 +68,9 @@ def is_web_page(url: str) -> bool:
 def turn(library: AnsweringLibrary, answer: Answer) -> Markup:
     """One question with its answer, abstention or refusal."""
     label = LABELS[answer.status]
-    return Markup('<article class="turn {}"><h2>{}</h2>{}<p class="answer">{}</p>{}{}<p class="small">{}</p></article>').format(
+    return Markup(
+        '<article class="turn {}"><h2>{}</h2>{}<p class="answer">{}</p>{}{}<p class="small">{}</p></article>'
+    ).format(
         answer.status,
         answer.question,
         Markup('<p class="label">{}</p>').format(label) if label else "",
@@ -82,7 +84,9 @@ def turn(library: AnsweringLibrary, answer: Answer) -> Markup:
 def pending_turn(question: str, sentences: Sequence[str]) -> Markup:
     """A question whose answer is still being written."""
     told = Markup('<p class="answer">{}</p>').format(" ".join(sentences)) if sentences else ""
-    waiting = Markup('<p class="waiting" role="status">{}</p>').format("Writing" if sentences else "Looking through the videos")
+    waiting = Markup('<p class="waiting" role="status">{}</p>').format(
+        "Writing" if sentences else "Looking through the videos"
+    )
     return Markup('<article class="turn pending"><h2>{}</h2>{}{}</article>').format(question, told, waiting)
 
 
@@ -141,7 +145,9 @@ def evidence_cards(library: AnsweringLibrary, answer: Answer, cue: str) -> Marku
     others = [card(library, item, None, "") for item in answer.evidence if item.number not in cited]
     groups = (("Evidence", shown), ("Also found" if shown else "Closest moments", others))
     return Markup("").join(
-        Markup('<h3>{}</h3><ol class="cards">{}</ol>').format(title, Markup("").join(cards)) for title, cards in groups if cards
+        Markup('<h3>{}</h3><ol class="cards">{}</ol>').format(title, Markup("").join(cards))
+        for title, cards in groups
+        if cards
     )
 
 
@@ -160,7 +166,9 @@ def card(library: AnsweringLibrary, evidence: Evidence, citation: Citation | Non
         video.title,
         timecode(moment.start_seconds),
         timecode(moment.end_seconds),
-        "" if place.playable else " · captions only" + (", opens its page" if video.url and is_web_page(video.url) else ""),
+        ""
+        if place.playable
+        else " · captions only" + (", opens its page" if video.url and is_web_page(video.url) else ""),
         matched_words(moment_text(moment), citation.quote if citation else ""),
         " · ".join(f"{name} #{channel.rank}" for name, channel in evidence.channels.items()),
     )
@@ -178,8 +186,14 @@ def matched_words(text: str, quote: str) -> Markup:
     before, found, after = text.partition(quote) if quote else ("", "", "")
     if not found:
         return Markup("<mark>{}</mark>").format(shortened(quote)) if quote else Markup("{}").format(shortened(text))
-    lead = before if len(before) <= QUOTE_CONTEXT_CHARACTERS else "… " + before[-QUOTE_CONTEXT_CHARACTERS:].partition(" ")[2]
-    rest = after if len(after) <= QUOTE_CONTEXT_CHARACTERS else after[:QUOTE_CONTEXT_CHARACTERS].rpartition(" ")[0] + " …"
+    lead = (
+        before
+        if len(before) <= QUOTE_CONTEXT_CHARACTERS
+        else "… " + before[-QUOTE_CONTEXT_CHARACTERS:].partition(" ")[2]
+    )
+    rest = (
+        after if len(after) <= QUOTE_CONTEXT_CHARACTERS else after[:QUOTE_CONTEXT_CHARACTERS].rpartition(" ")[0] + " …"
+    )
     return Markup("{}<mark>{}</mark>{}").format(lead, found, rest)
 
 

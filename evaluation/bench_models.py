@@ -26,7 +26,9 @@ def main() -> None:
         print("The model hub does not answer: only what is on this machine is measured.")
     for model in SPEECH_MODELS:
         transcriber = load_transcriber(model)
-        print(f"speech {model}: {measure_speech(transcriber) if transcriber else 'not measured, no weights'}", flush=True)
+        print(
+            f"speech {model}: {measure_speech(transcriber) if transcriber else 'not measured, no weights'}", flush=True
+        )
     print(f"rerank {CROSS_ENCODER}: {measure_rerank()}", flush=True)
     print(f"visual {CLIP}: {measure_visual()}")
 

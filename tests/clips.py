@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 SOUND_RATE = 16_000
 MILLISECOND = Fraction(1, 1000)
 ASS_HEADER = b"[Script Info]\nScriptType: v4.00+\n\n[V4+ Styles]\n\n[Events]\nFormat: Layer, Start, End, Style, Text\n"
-PATCHES = (4, 3)
+PATCHES = (8, 6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,7 @@ def make_clip(
     scenes: Sequence[Scene] = (),
     *,
     sound: NDArray[np.int16] | None = None,
+    sound_start_seconds: float = 0.0,
     tracks: Sequence[CaptionStream] = (),
     size: tuple[int, int] = (320, 180),
     rate: int = 10,
@@ -100,7 +101,7 @@ def make_clip(
         for track, text in zip(tracks, texts, strict=True):
             write_captions(container, text, track.captions, start_seconds)
         if audio:
-            write_sound(container, audio, sound, start_seconds)
+            write_sound(container, audio, sound, start_seconds + sound_start_seconds)
         if video:
             write_scenes(container, video, scenes, start_seconds)
     return path

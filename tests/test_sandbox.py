@@ -182,9 +182,7 @@ def test_no_new_files_outside_and_no_look_at_home(child: Child, tmp_path: Path) 
     assert_denied(child, child.run("try list_folder", Path.home()), FILES)
 
 
-def test_what_an_honest_program_needs_works(
-    child: Child, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_an_honest_program_needs_works(child: Child, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OPENAI_API_KEY", "PLAYHEAD_CANARY", "PYTHONPATH", "HTTP_PROXY"):
         monkeypatch.setenv(name, "canary-4711")
     given = tmp_path / "given"
