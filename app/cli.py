@@ -251,7 +251,7 @@ def demo(
     """A first look: reads the videos that come along, asks three questions, opens the chat page."""
     from app.demo import run_demo
 
-    run_demo(CALL.settings(), serve_chat=not no_serve)
+    run_demo(CALL.settings(), serve_chat=not no_serve, own_library=CALL.library is not None)
 
 
 @cli.command()

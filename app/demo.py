@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from app.build import OpenLibrary
-from app.ingesting import IngestReport, ingest_sources
+from app.ingesting import ingest_sources
 from app.serving import LibraryService
 from app.settings import Settings
 from app.text_forms import answer_text
@@ -25,19 +25,20 @@ DEMO_QUESTIONS = (
 )
 
 
-def run_demo(settings: Settings, *, serve_chat: bool) -> None:
-    """Read the demo videos into a library of their own, answer three questions about them, and serve them."""
+def run_demo(settings: Settings, *, serve_chat: bool, own_library: bool) -> None:
+    """Read the demo videos into a library of their own, or the one given, ask three questions, and serve the chat."""
     if not DEMO_VIDEOS.is_dir():
         raise PlayheadError(
             f"The demo videos are not at {DEMO_VIDEOS}. Run it from a clone of the repository: make demo"
         )
-    settings = dataclasses.replace(settings, library=settings.cache / DEMO_LIBRARY)
+    if not own_library:
+        settings = dataclasses.replace(settings, library=settings.cache / DEMO_LIBRARY)
     purpose = f"playhead demo on http://{settings.host}:{settings.port}" if serve_chat else "playhead demo"
     with OpenLibrary(settings, purpose, create=True) as library:
-        print("Reading the demo videos (about a minute the first time) ...", file=sys.stderr)
+        print("Reading the demo videos: about a minute the first time, a second later on.", file=sys.stderr)
         sources, failures = find_sources([DEMO_VIDEOS])
-        report = IngestReport(tuple(ingest_sources(library, sources)), 0.0)
-        if report.failed or failures:
+        report = ingest_sources(library, sources, failures)
+        if report.failed:
             raise PlayheadError(report.as_text())
         print(report.as_text())
         for question in DEMO_QUESTIONS:

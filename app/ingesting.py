@@ -80,26 +80,28 @@ class Estimate:
 
 
 def ingest_paths(settings: Settings, paths: Sequence[Path]) -> IngestReport:
-    """Bring everything found under the paths into the library."""
-    started = time.monotonic()
+    """Bring everything found under the paths into the library; where nothing is found, none is made."""
     sources, failures = find_sources(paths)
-    results = [_failed(failure) for failure in failures]
-    if sources:
-        with OpenLibrary(settings, "playhead ingest", create=True) as library:
-            results = ingest_sources(library, sources) + results
-    return IngestReport(tuple(results), time.monotonic() - started)
+    if not sources:
+        return IngestReport(tuple(_failed(failure) for failure in failures), 0.0)
+    with OpenLibrary(settings, "playhead ingest", create=True) as library:
+        return ingest_sources(library, sources, failures)
 
 
-def ingest_sources(library: OpenLibrary, sources: Sequence[Source]) -> list[IngestResult]:
+def ingest_sources(
+    library: OpenLibrary, sources: Sequence[Source], failures: Sequence[SourceFailure] = ()
+) -> IngestReport:
     """Bring sources into an open library, one after the other, with a progress bar."""
+    started = time.monotonic()
     ingester = library.ingester
     results = []
     with Progress("ingest") as progress:
         for source in sources:
-            name = source.title or printable(Path(source.path.name))
+            name = source.title or printable(source.path.name)
             progress.step(name, len(sources))
             results.append(ingester.ingest(source, lambda stage, name=name: progress.describe(f"{name}: {stage}")))  # type: ignore[misc]
-    return results
+    results += [_failed(failure) for failure in failures]
+    return IngestReport(tuple(results), time.monotonic() - started)
 
 
 def estimate_paths(settings: Settings, paths: Sequence[Path]) -> Estimate:

@@ -86,7 +86,10 @@ class Chapter:
 
 @dataclass(frozen=True, slots=True)
 class DecodedMedia:
-    """What one file holds. `audio_path` is 16 kHz mono 16-bit WAV on the video's clock; files are in the work folder."""
+    """What one file holds; `width` and `height` as coded, before pictures are turned upright.
+
+    `audio_path` is 16 kHz mono 16-bit WAV on the clock of the video. All files are in the work folder.
+    """
 
     duration_seconds: float
     container: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import struct
 from pathlib import Path
@@ -27,7 +26,9 @@ DECODER_THREADS = 2
 
 # A group of pictures longer than this is decoded in full, and looked at once a second, until its next key frame.
 MAX_SECONDS_WITHOUT_KEY = 20.0
-MAX_WAITING_BYTES = 64 << 20
+MAX_HELD_BYTES = 64 << 20
+# So many key frames may be on their way through a decoder that puts frames in order before the first picture comes out.
+MAX_BLIND_KEYS = 8
 LOOK_EVERY_SECONDS = 1.0
 FEW_PICTURES = 2
 
@@ -83,11 +84,10 @@ class PictureTrack:
         self.keeper = PictureKeeper()
         self.kept: list[tuple[float, str, int]] = []
         self.damaged = self.left_out = 0
-        self._waiting: list[Packet[Any]] = []
-        self._waiting_bytes = 0
-        self._dense = False
+        self._held: list[Packet[Any]] = []
+        self._held_bytes = self._keys = 0
+        self._dense = self._blind = False
         self._key_seconds = self._looked_seconds = self._packet_seconds = 0.0
-        self._decoded_seconds = -math.inf
         stream.codec_context.options = {"max_pixels": str(max_pixels)}
         stream.thread_type, stream.thread_count = "AUTO", DECODER_THREADS
         self._decode_only("NONKEY")
@@ -97,37 +97,48 @@ class PictureTrack:
         time = self.clock.packet_seconds(packet)
         self._packet_seconds = self._packet_seconds if time is None else time
         self.damaged += packet.is_corrupt
-        if packet.is_keyframe:
+        if packet.is_keyframe and not self._blind:
             self._take_key(packet)
         elif self._dense:
             self._decode(packet)
         else:
-            self._waiting.append(packet)
-            self._waiting_bytes += packet.size
-            waited = self._packet_seconds - self._key_seconds
-            if waited > MAX_SECONDS_WITHOUT_KEY or self._waiting_bytes > MAX_WAITING_BYTES:
-                self._decode_waiting()
+            self._hold(packet)
+            if self._packet_seconds - self._key_seconds > MAX_SECONDS_WITHOUT_KEY:
+                self._decode_held()
 
     def finish(self) -> None:
         """Take the last pictures out of the decoder; a short video with one key frame is looked at in full."""
-        if self.keeper.seen < FEW_PICTURES and self._waiting:
-            self._decode_waiting()
+        if self.keeper.seen < FEW_PICTURES and self._held:
+            self._decode_held()
         self._decode(None)
 
     def _take_key(self, packet: Packet[Any]) -> None:
-        only_keys = not self._waiting and not self._dense
-        self._waiting, self._waiting_bytes = [], 0
-        if only_keys and 0.0 <= self._packet_seconds - self._decoded_seconds < LOOK_EVERY_SECONDS:
+        only_keys = not self._held and not self._dense
+        if only_keys and 0.0 <= self._packet_seconds - self._key_seconds < LOOK_EVERY_SECONDS and self._keys:
             return  # Every frame is a key frame: one a second is enough.
-        self._key_seconds = self._decoded_seconds = self._packet_seconds
-        self._dense = False
+        self._key_seconds, self._keys, self._dense = self._packet_seconds, self._keys + 1, False
         self._decode_only("NONKEY")
         self._decode(packet)
+        if self.keeper.seen:
+            self._held, self._held_bytes = [], 0
+        else:
+            self._hold(packet)
+            if self._keys > MAX_BLIND_KEYS:
+                self._decode_held()
 
-    def _decode_waiting(self) -> None:
+    def _hold(self, packet: Packet[Any]) -> None:
+        self._held.append(packet)
+        self._held_bytes += packet.size
+        if self._held_bytes > MAX_HELD_BYTES:
+            self._decode_held()
+
+    def _decode_held(self) -> None:
+        if not self.keeper.seen:  # What claims to be key frames gave no picture: begin again and skip nothing.
+            self.stream.codec_context.flush_buffers()
+            self._blind = True
         self._dense = True
         self._decode_only("DEFAULT")
-        packets, self._waiting, self._waiting_bytes = self._waiting, [], 0
+        packets, self._held, self._held_bytes = self._held, [], 0
         for packet in packets:
             self._decode(packet)
 

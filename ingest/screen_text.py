@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -81,29 +81,22 @@ def screen_text_spans(frames: Sequence[tuple[float, list[Line]]], duration_secon
     shown: list[ScreenText] = []
     for seconds, lines in sorted(frames, key=lambda frame: frame[0]):
         now = min(max(seconds, 0.0), duration_seconds)
-        still: list[ScreenText] = []
+        readings: list[ScreenText] = []
         for text, confidence in lines:
-            before = next(_same(text, still), None) or next(_same(text, shown), None)
-            _put(still, before, _surer(before, text, confidence) if before else ScreenText(now, now, text, confidence))
-            shown = [line for line in shown if line is not before]
+            before = _take(text, readings) or _take(text, shown)
+            start = before.start_seconds if before else now
+            surest = max((confidence, text), (before.confidence, before.text) if before else (0.0, ""))
+            readings.append(ScreenText(start, now, surest[1], surest[0]))
         finished += [replace(line, end_seconds=now) for line in shown]
-        shown = still
+        shown = readings
     finished += [replace(line, end_seconds=duration_seconds) for line in shown]
     return sorted(finished, key=lambda line: line.start_seconds)
 
 
-def _same(text: str, lines: Sequence[ScreenText]) -> Iterator[ScreenText]:
-    return (line for line in lines if is_same_line(text, line.text))
-
-
-def _put(lines: list[ScreenText], old: ScreenText | None, new: ScreenText) -> None:
-    """Replace `old` where it stands, or add at the end."""
-    position = next((n for n, line in enumerate(lines) if line is old), len(lines))
-    lines[position : position + 1] = [new]
-
-
-def _surer(line: ScreenText, text: str, confidence: float) -> ScreenText:
-    return replace(line, text=text, confidence=confidence) if confidence > line.confidence else line
+def _take(text: str, lines: list[ScreenText]) -> ScreenText | None:
+    """Remove and return the first of `lines` that reads like `text`."""
+    position = next((n for n, line in enumerate(lines) if is_same_line(text, line.text)), None)
+    return None if position is None else lines.pop(position)
 
 
 def is_same_line(first: str, second: str) -> bool:

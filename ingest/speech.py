@@ -27,7 +27,7 @@ SYSTRAN_SIZES = frozenset(
 ) | {"large-v1", "large-v2", "large-v3"}
 TURBO = "mobiuslabsgmbh/faster-whisper-large-v3-turbo"
 
-# Whisper's own limits (openai/whisper, transcribe.py): below them a segment is noise, above the ratio it repeats itself.
+# Whisper's own limits (openai/whisper, transcribe.py): a segment is noise, or repeats itself above the ratio.
 MAX_NO_SPEECH_PROBABILITY = 0.6
 MIN_AVERAGE_LOG_PROBABILITY = -1.0
 MAX_COMPRESSION_RATIO = 2.4
@@ -75,7 +75,8 @@ class WhisperTranscriber:
 
     def transcribe(self, audio: Path, language: str | None) -> list[TranscriptSegment]:
         """Silence, music and text that Whisper invents or repeats are left out; the language is detected when not told."""
-        known = language if language in self._model.supported_languages else None
+        code = (language or "").lower().split("-")[0]
+        known = code if code in self._model.supported_languages else None
         return [segment for start, samples in audio_blocks(audio) for segment in self._block(start, samples, known)]
 
     def _block(self, block_start: float, samples: Samples, language: str | None) -> Iterator[TranscriptSegment]:
@@ -186,7 +187,7 @@ def _open_whisper(weights: Path) -> tuple[Any, str]:
         return WhisperModel(str(weights), device="cpu", compute_type="int8", cpu_threads=os.cpu_count() or 1), "int8"
     except (RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        raise PlayheadError(f"Whisper weights in {weights} cannot be read: {reason}. Delete the folder and load again") from error
+        raise PlayheadError(f"Whisper weights in {weights} cannot be read: {reason}. Delete the folder") from error
 
 
 def is_speech(no_speech_probability: float, average_log_probability: float, compression_ratio: float) -> bool:

@@ -1,126 +1,208 @@
-"""Image vectors: CLIP where its weights can be had, else a perceptual fingerprint that finds the same picture again."""
+"""Image vectors: CLIP and its kin through transformers, or a perceptual fingerprint where no weights can be had."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.schema import VideoError
+from ingest.schema import PlayheadError, VideoError
 from ingest.text_embedding import file_sha256, unit_rows
 from ingest.weights import find_weights
 
-# The ViT-B/32 that has safetensors on the hub; OpenAI's own is a pickle, which is refused.
+if TYPE_CHECKING:
+    from PIL import Image
+
+# The repository openai/clip-vit-base-patch32 holds its weights as a pickle only; this CLIP ViT-B/32 has safetensors.
 CLIP = "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"
-HUB_FILES = ("model.safetensors", "*.json", "merges.txt", "vocab.txt")
+HUB_FILES = ("model.safetensors", "*.json", "merges.txt")
 BATCH_IMAGES = 16
-GREY_SIDE, COLOUR_SIDE = 12, 4
-COLOUR_WEIGHT = 0.5
+
+PICTURE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF")  # none that runs another program to be read
+MAX_PICTURE_PIXELS = 80_000_000
+
+GRID = 32
+LUMA_WAVES, CHROMA_WAVES = 10, 4
+CHROMA_WEIGHT = 0.7
+CROPS = (0.0, 0.04, 0.08)
+EDGE_FADE = 0.7
+LUMA_NOISE_LEVELS, CHROMA_NOISE_LEVELS = 1.0, 4.0
+FLATNESS = 0.1
+
+log = logging.getLogger(__name__)
 
 Vectors = NDArray[np.float32]
+Plane = NDArray[np.float64]
 
 
 class ImageEmbedder(Protocol):
-    """Turns pictures into vectors that are near when the pictures are alike."""
+    """Turns pictures, and texts when it knows them, into vectors that are near when they show the same."""
 
     name: str
     revision: str
     dimension: int
 
     def embed_images(self, images: Sequence[Path]) -> Vectors:
-        """One unit vector a picture, shape (images, dimension); VideoError for a file that is no picture."""
+        """One unit vector a picture: shape (images, dimension). Raises VideoError for a picture that is damaged."""
 
     def embed_text(self, texts: Sequence[str]) -> Vectors | None:
-        """One unit vector a text in the space of the pictures; None when the model reads no text."""
-
-
-class FingerprintEmbedder:
-    """Coarse light and colour of a picture: finds it again re-encoded, scaled or brightened, and knows no meaning."""
-
-    name = "fingerprint"
-    revision = "1"
-    dimension = GREY_SIDE**2 + 2 * COLOUR_SIDE**2
-
-    def embed_images(self, images: Sequence[Path]) -> Vectors:
-        rows = [self._vector(path) for path in images]
-        return np.stack(rows) if rows else np.zeros((0, self.dimension), dtype=np.float32)
-
-    def embed_text(self, texts: Sequence[str]) -> Vectors | None:
-        return None
-
-    def _vector(self, path: Path) -> Vectors:
-        """Mean-free light on a 12x12 grid, and two colour differences on a 4x4 grid at half weight."""
-        from PIL import Image
-
-        light, *colours = read_picture(path).convert("YCbCr").split()
-        grey = np.asarray(light.resize((GREY_SIDE, GREY_SIDE), Image.Resampling.BOX), dtype=np.float32).ravel()
-        tones = [
-            np.asarray(colour.resize((COLOUR_SIDE, COLOUR_SIDE), Image.Resampling.BOX), dtype=np.float32).ravel() - 128
-            for colour in colours
-        ]
-        # A floor under the length keeps the noise of an even picture from being blown up into a pattern.
-        parts = [(grey - grey.mean()) / max(float(grey.std()), 4.0), COLOUR_WEIGHT * np.concatenate(tones) / 16.0]
-        vector = np.concatenate(parts)
-        return unit_rows(vector[None])[0] if vector.any() else np.eye(1, self.dimension, dtype=np.float32)[0]
+        """One unit vector a text: shape (texts, dimension); None when the model knows pictures only."""
 
 
 class ClipEmbedder:
-    """CLIP or SigLIP from a transformers folder with safetensors weights; on the GPU when torch sees one."""
+    """A model of the CLIP or SigLIP family, from a transformers folder with safetensors weights."""
 
-    def __init__(self, name: str, weights: Path) -> None:
+    def __init__(self, weights: Path, name: str | None = None) -> None:
         import torch
-        from transformers import AutoModel, AutoProcessor
 
-        self.name = name
-        self.revision = file_sha256(weights / "model.safetensors")
+        self.name = name or weights.name
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        model = AutoModel.from_pretrained(weights, use_safetensors=True, trust_remote_code=False)
-        self._model = model.eval().to(self._device)
-        self._processor = AutoProcessor.from_pretrained(weights, trust_remote_code=False)
-        self.dimension = int(self.embed_text(["a picture"]).shape[1])
+        self._model, self._processor = _open_clip(weights)
+        self._model.to(self._device)
+        self.revision = file_sha256(weights / "model.safetensors")
+        self.dimension = self.embed_text([""]).shape[1]
 
     def embed_images(self, images: Sequence[Path]) -> Vectors:
         batches = [images[start : start + BATCH_IMAGES] for start in range(0, len(images), BATCH_IMAGES)]
-        rows = [
-            self._run("get_image_features", images=[read_picture(path) for path in batch])
-            for batch in batches
-        ]
-        return np.concatenate(rows) if rows else np.zeros((0, self.dimension), dtype=np.float32)
+        vectors = [self._features(self._model.get_image_features, images=list(map(read_picture, b))) for b in batches]
+        return np.concatenate([np.empty((0, self.dimension), dtype=np.float32), *vectors])
 
     def embed_text(self, texts: Sequence[str]) -> Vectors:
-        return self._run("get_text_features", text=list(texts), padding="max_length", truncation=True)
+        if not texts:
+            return np.empty((0, self.dimension), dtype=np.float32)
+        config = self._model.config
+        options: dict[str, Any] = {"padding": True}
+        if config.model_type.startswith("siglip"):  # trained on texts padded to full length, without a mask
+            options = {"padding": "max_length", "return_attention_mask": False}
+        length = config.text_config.max_position_embeddings
+        part = self._model.get_text_features
+        return self._features(part, text=list(texts), truncation=True, max_length=length, **options)
 
-    def _run(self, method: str, **inputs: Any) -> Vectors:
+    def _features(self, model_part: Any, **inputs: Any) -> Vectors:
         import torch
 
+        tensors = self._processor(**inputs, return_tensors="pt").to(self._device)
         with torch.inference_mode():
-            prepared = self._processor(return_tensors="pt", **inputs).to(self._device)
-            features = getattr(self._model, method)(**prepared)
-            features = getattr(features, "pooler_output", features)  # transformers 5 returns an output object
-            return unit_rows(features.float().cpu().numpy())
+            features = model_part(**tensors).pooler_output
+        return unit_rows(features.float().cpu().numpy())
 
 
-def load_image_embedder(model: str) -> ImageEmbedder | None:
-    """The embedder for a hub name or folder, or None when its weights cannot be had; "auto" is CLIP, else the fingerprint."""
-    if model == FingerprintEmbedder.name:
-        return FingerprintEmbedder()
+class FingerprintEmbedder:
+    """A perceptual fingerprint: finds the picture again after re-encoding, scaling and mild crops, and knows no text.
+
+    Measured on 209 pictures (frames of real videos, slides, shapes), cosine of a changed picture to its original, median
+    and 5th percentile: JPEG quality 20, 1/4 size, brightness and contrast 0.95 at least; 5% cropped from each side 0.89
+    and 0.74; 10% 0.62 and 0.39. The original is first of all in 98%, 98% and 94%. Other pictures: mean 0.01, 99th
+    percentile 0.37. Mirrored and rotated pictures are not found.
+    """
+
+    name = "perceptual fingerprint"
+    revision = "1"
+    dimension = LUMA_WAVES**2 - 1 + 2 * CHROMA_WAVES**2 + 1
+
+    def embed_images(self, images: Sequence[Path]) -> Vectors:
+        prints = [fingerprint(read_picture(image)) for image in images]
+        return unit_rows(np.array(prints, dtype=np.float32).reshape(len(images), self.dimension))
+
+    def embed_text(self, texts: Sequence[str]) -> None:
+        return None
+
+
+def load_image_embedder(model: str) -> ImageEmbedder:
+    """The embedder for a hub name or folder; "auto" is CLIP ViT-B/32. The fingerprint when weights cannot be had here.
+
+    Raises PlayheadError when weights asked for by name cannot be used.
+    """
     name = CLIP if model == "auto" else model
-    weights = find_weights(name, HUB_FILES)
-    if weights:
-        return ClipEmbedder(name, weights)
-    return FingerprintEmbedder() if model == "auto" else None
+    weights = None if model == "fingerprint" else find_weights(name, HUB_FILES)
+    if weights is None:
+        return FingerprintEmbedder()
+    try:
+        return ClipEmbedder(weights, name if name.count("/") == 1 else weights.name)
+    except PlayheadError as error:
+        if model != "auto":
+            raise
+        log.warning("%s", error)
+        return FingerprintEmbedder()
 
 
-def read_picture(path: Path) -> Any:
-    """An RGB Pillow image, upright; VideoError in one line when the file is no picture or a bomb."""
-    from PIL import Image, ImageOps, UnidentifiedImageError
+def _open_clip(weights: Path) -> tuple[Any, Any]:
+    """The model and its processor, which needs no torchvision."""
+    if not (weights / "model.safetensors").is_file():
+        raise PlayheadError(f"{weights} has no model.safetensors and pickled weights are not read. Choose {CLIP}")
+    from safetensors import SafetensorError
+    from transformers import AutoModel, AutoProcessor
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
+    try:
+        model = AutoModel.from_pretrained(weights, use_safetensors=True, trust_remote_code=False).eval()
+        processor = AutoProcessor.from_pretrained(weights, trust_remote_code=False)
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+        reason = str(error).splitlines()[0]
+        raise PlayheadError(f"The weights in {weights} cannot be read: {reason}. Delete the folder") from error
+    if not hasattr(model, "get_image_features") or not hasattr(model, "get_text_features"):
+        raise PlayheadError(f"{weights} is a {type(model).__name__}, not a model of the CLIP family. Choose {CLIP}")
+    return model, processor
+
+
+def read_picture(image: Path) -> Image.Image:
+    """The picture upright in RGB. Raises VideoError when it is damaged, too large or not a picture."""
+    from PIL import Image, ImageOps
 
     try:
-        picture = Image.open(path)
-        picture.draft("RGB", (512, 512))
-        return ImageOps.exif_transpose(picture).convert("RGB")
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError, SyntaxError) as error:
-        raise VideoError(f"{path} is not a picture that can be read ({error}). Give a JPEG or PNG file.") from error
+        with Image.open(image, formats=PICTURE_FORMATS) as picture:
+            width, height = picture.size
+            if width * height > MAX_PICTURE_PIXELS:
+                raise ValueError(f"{width}x{height} is more than {MAX_PICTURE_PIXELS:,} pixels")
+            return ImageOps.exif_transpose(picture).convert("RGB")
+    except Exception as error:  # each of Pillow's decoders has its own ways to fail on damaged bytes
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise VideoError(f"{image.name} cannot be read as a picture: {reason}") from error
+
+
+def fingerprint(picture: Image.Image) -> Plane:
+    """The mean of the prints of slightly tighter crops, so that a cropped copy stays near."""
+    from PIL import Image
+
+    side = 8 * GRID
+    small = picture.resize((side, side), Image.Resampling.BOX).convert("YCbCr")
+    boxes = [(crop * side, crop * side, side - crop * side, side - crop * side) for crop in CROPS]
+    grids = [small.resize((GRID, GRID), Image.Resampling.BOX, box=box) for box in boxes]
+    prints = [_print(*(np.asarray(plane, dtype=np.float64) for plane in grid.split())) for grid in grids]
+    return sum(prints, np.zeros_like(prints[0]))
+
+
+def _print(luma: Plane, blue: Plane, red: Plane) -> Plane:
+    """The low frequencies of brightness (its mean left out) and colour; a flat picture is the last component alone."""
+    grey = bounded(waves(luma - luma.mean(), LUMA_WAVES)[1:], LUMA_NOISE_LEVELS)
+    colour = np.concatenate([waves(plane - 128.0, CHROMA_WAVES, radius_from=1.0) for plane in (blue, red)])
+    whole = np.concatenate([grey, CHROMA_WEIGHT * bounded(colour, CHROMA_NOISE_LEVELS), [FLATNESS]])
+    unit: Plane = whole / np.linalg.norm(whole)
+    return unit
+
+
+def waves(plane: Plane, count: int, radius_from: float = 0.0) -> Plane:
+    """The count x count lowest cosine waves (DCT-II) of a plane that fades towards its edges, where logos and captions are.
+
+    Weighted by frequency, because a natural picture's amplitudes fall with it and the lowest would drown the others.
+    """
+    size = len(plane)
+    fade = 1.0 - EDGE_FADE * np.linspace(-1.0, 1.0, size) ** 4
+    order = np.arange(count)
+    basis = np.cos(np.pi * np.outer(order, 2 * np.arange(size) + 1) / (2 * size)) * np.sqrt(2.0 / size)
+    basis[0] /= np.sqrt(2.0)
+    amplitudes = basis @ (plane * np.outer(fade, fade)) @ basis.T / size
+    weighted: Plane = amplitudes * (np.hypot.outer(order, order) + radius_from)
+    return weighted.reshape(-1)
+
+
+def bounded(amplitudes: Plane, noise_level: float) -> Plane:
+    """Amplitudes squeezed into -1..1 around their own size, so that contrast does not count; noise stays near zero."""
+    size = max(noise_level, float(np.sqrt((amplitudes**2).mean())))
+    squeezed: Plane = amplitudes / np.hypot(amplitudes, size)
+    return squeezed

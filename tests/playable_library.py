@@ -11,24 +11,7 @@ from app.citing import moment_url
 from ingest.schema import Moment, TranscriptSegment, Video
 from retrievers.evidence import ChannelScore, Evidence, SearchResult
 
-FRAMES_PER_SECOND = 5
 Ask = Callable[[str, Callable[[str], None]], Answer]
-
-
-def make_clip(path: Path, seconds: int, hue: int) -> None:
-    """A playable H.264 clip of one colour that brightens, one key frame a second."""
-    import av
-    import numpy as np
-
-    with av.open(path, "w", options={"movflags": "+faststart"}) as container:
-        stream = container.add_stream("libx264", rate=FRAMES_PER_SECOND, options={"g": str(FRAMES_PER_SECOND), "preset": "ultrafast"})
-        stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p"
-        for number in range(seconds * FRAMES_PER_SECOND):
-            pixels = np.full((180, 320, 3), 40 + 2 * number % 160, dtype=np.uint8)
-            pixels[:, :, hue] = 220
-            pixels[80:100, : 320 * number // (seconds * FRAMES_PER_SECOND)] = 255
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
-        container.mux(stream.encode())
 
 
 def make_picture(path: Path, hue: int) -> None:

@@ -152,7 +152,9 @@ def make_whisper(folder: Path, says: str, language: str) -> Path:
     )
     source = folder / "transformers"
     model.save_pretrained(source)
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<|endoftext|>", eos_token="<|endoftext|>").save_pretrained(source)
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<|endoftext|>", eos_token="<|endoftext|>"
+    ).save_pretrained(source)
     WhisperFeatureExtractor().save_pretrained(source)
     converter = TransformersConverter(str(source), copy_files=["tokenizer.json", "preprocessor_config.json"])
     return Path(converter.convert(str(folder / says[:5].strip())))
@@ -223,13 +225,21 @@ def test_damaged_whisper_weights_are_told_in_one_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("no_speech", "log_probability", "compression", "kept"),
-    [(0.1, -0.3, 1.4, True), (0.9, -0.3, 1.4, True), (0.1, -1.5, 1.4, True), (0.9, -1.5, 1.4, False), (0.1, -0.3, 3.0, False)],
+    [
+        (0.1, -0.3, 1.4, True),
+        (0.9, -0.3, 1.4, True),
+        (0.1, -1.5, 1.4, True),
+        (0.9, -1.5, 1.4, False),
+        (0.1, -0.3, 3.0, False),
+    ],
 )
 def test_what_counts_as_speech(no_speech: float, log_probability: float, compression: float, kept: bool) -> None:
     assert is_speech(no_speech, log_probability, compression) is kept
 
 
-def test_the_ladder_without_network_is_quick_and_ends_with_pocketsphinx(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_ladder_without_network_is_quick_and_ends_with_pocketsphinx(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
@@ -241,7 +251,9 @@ def test_the_ladder_without_network_is_quick_and_ends_with_pocketsphinx(monkeypa
     assert last is not None and last.name == "PocketSphinx en-us"
 
 
-def test_auto_steps_over_damaged_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_auto_steps_over_damaged_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     pytest.importorskip("pocketsphinx")
     (tmp_path / "model.bin").write_bytes(b"not a model")
     monkeypatch.setattr("ingest.speech.find_weights", lambda name, patterns: tmp_path)
@@ -338,7 +350,10 @@ def test_long_segments_are_cut_at_their_longest_late_pause() -> None:
 
 
 def test_one_word_longer_than_a_segment_stays_whole() -> None:
-    assert [segment.text for segment in segments_of_words([word("om", 0.0, 12.0), word("end", 12.0, 12.5)])] == ["om", "end"]
+    assert [segment.text for segment in segments_of_words([word("om", 0.0, 12.0), word("end", 12.0, 12.5)])] == [
+        "om",
+        "end",
+    ]
 
 
 def test_a_segment_that_was_hardly_heard_is_left_out() -> None:
