@@ -116,7 +116,13 @@ def create_page(library: AnsweringLibrary, examples: Sequence[str]) -> Any:
                 return
             for shown, cards in answered(library, asked.strip(), cue=secrets.token_hex(8)):
                 kept = [*before, shown][-TURNS_KEPT:]
-                yield ["", kept if cards is not None else gr.skip(), "".join(kept), cards or "", gr.Row(visible=False)]
+                yield [
+                    "",
+                    gr.skip() if cards is None else kept,
+                    web_html.conversation(kept),
+                    cards or "",
+                    gr.Row(visible=False),
+                ]
 
         outputs = [question, turns, conversation, evidence, chips]
         quiet = {"show_progress": "hidden", "api_visibility": "private"}

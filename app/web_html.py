@@ -26,7 +26,8 @@ LABELS = {
 }
 CLOSEST_SHOWN = 3
 QUOTE_CONTEXT_CHARACTERS = 70
-CITED_NUMBER = re.compile(r"\[(\d{1,4})\]")
+NO_BREAK_SPACE = "\u00a0"
+CITED_NUMBER = re.compile(r"(\[\d{1,4}\])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,13 @@ def is_web_page(url: str) -> bool:
     return parts.scheme in ("http", "https") and bool(parts.netloc)
 
 
+def conversation(turns: Sequence[str]) -> Markup:
+    """The turns so far, one after the other; screen readers hear the new ones."""
+    return Markup('<div role="log" aria-live="polite">{}</div>').format(
+        Markup("").join(Markup(shown) for shown in turns)
+    )
+
+
 def turn(library: AnsweringLibrary, answer: Answer) -> Markup:
     """One question with its answer, abstention or refusal."""
     label = LABELS[answer.status]
@@ -100,11 +108,13 @@ def failed_turn(question: str, message: str) -> Markup:
 def cited_text(library: AnsweringLibrary, answer: Answer) -> Markup:
     """The answer as plain text in which each number that is a citation opens its moment."""
     citations = {citation.number: citation for citation in answer.citations}
-    parts = CITED_NUMBER.split(answer.text)
     shown = Markup("")
-    for position, part in enumerate(parts):
-        citation = citations.get(int(part)) if position % 2 else None
-        shown += citation_mark(library, citation) if citation else (f"[{part}]" if position % 2 else part)
+    for piece in CITED_NUMBER.split(answer.text):
+        citation = citations.get(int(piece[1:-1])) if CITED_NUMBER.fullmatch(piece) else None
+        # A mark stays on the line of the word it follows.
+        shown = (
+            Markup(shown.rstrip() + NO_BREAK_SPACE + citation_mark(library, citation)) if citation else shown + piece
+        )
     return shown
 
 
@@ -123,7 +133,7 @@ def closest(library: AnsweringLibrary, answer: Answer) -> Markup:
         )
         for item in answer.evidence[:CLOSEST_SHOWN]
     ]
-    return Markup('<div class="closest"><p>The closest moments are</p>{}</div>').format(Markup("").join(found))
+    return Markup('<div class="closest"><p>Closest in the library</p>{}</div>').format(Markup("").join(found))
 
 
 def how(answer: Answer) -> Markup:

@@ -294,7 +294,7 @@ def _shots(media: DecodedMedia | None, duration_seconds: float) -> tuple[Shot, .
 
 def _storable_path(path: Path) -> str:
     """The absolute path as the catalog stores it."""
-    absolute = str(path.absolute())
+    absolute = os.path.abspath(path)
     try:
         absolute.encode("utf-8")
     except UnicodeEncodeError as error:

@@ -19,7 +19,7 @@ from ingest.schema import PlayheadError, TranscriptSegment
 from ingest.weights import find_weights
 
 SAMPLES_PER_SECOND = 16_000
-BLOCK_SECONDS = 600
+BLOCK_SECONDS = 300
 CUT_SEARCH_SECONDS = 30
 HUB_FILES = ("model.bin", "config.json", "tokenizer.json", "vocabulary.*", "preprocessor_config.json")
 SYSTRAN_SIZES = frozenset(
@@ -253,7 +253,7 @@ def _segment(words: Sequence[HeardWord]) -> TranscriptSegment:
 
 
 def audio_blocks(audio: Path) -> Iterator[tuple[float, Samples]]:
-    """The (start in seconds, samples) of blocks of ten minutes at most, cut where it is quiet, so that hours fit in memory.
+    """The (start in seconds, samples) of blocks of five minutes at most, cut where it is quiet, so that hours fit in memory.
 
     Raises ValueError when the file is not 16 kHz mono 16-bit.
     """

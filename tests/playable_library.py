@@ -35,7 +35,9 @@ def make_evidence(number: int, video: Video, start: float, text: str, end: float
         transcript=(TranscriptSegment(start, end, text, "sidecar captions"),),
         keyframe_seconds=(start,),
     )
-    return Evidence(number, moment, video, 1.0 / number, {"speech": ChannelScore(number, 9.5), "visual": ChannelScore(3, 0.3)})
+    return Evidence(
+        number, moment, video, 1.0 / number, {"speech": ChannelScore(number, 9.5), "visual": ChannelScore(3, 0.3)}
+    )
 
 
 def cite(evidence: Evidence, quote: str, seconds: float) -> Citation:

@@ -92,7 +92,9 @@ def test_a_manifest_without_media_links_to_its_url_at_the_second(playhead: Playh
     }  # fmt: skip
     (tmp_path / "manifest.jsonl").write_text(json.dumps(row), encoding="utf-8")
     assert playhead("ingest", tmp_path / "manifest.jsonl").status == 0
-    answer = playhead("ask", "Who won the Nobel Prize?", "--json", "--filter", "tag=nature", "--filter", "year=2023").json
+    answer = playhead(
+        "ask", "Who won the Nobel Prize?", "--json", "--filter", "tag=nature", "--filter", "year=2023"
+    ).json
     (citation,) = answer["citations"]
     assert citation["url"] == "https://video.example/watch?v=1&t=24"
     assert citation["start_seconds"] <= citation["play_seconds"] <= citation["end_seconds"]
@@ -154,9 +156,7 @@ def test_purge_leaves_no_byte_in_the_library(playhead: Playhead, tmp_path: Path)
         (["search", "x", "--k", "0"], 2, "--k"),
     ],
 )
-def test_every_error_is_one_line(
-    playhead: Playhead, talks: Path, arguments: list[str], status: int, told: str
-) -> None:
+def test_every_error_is_one_line(playhead: Playhead, talks: Path, arguments: list[str], status: int, told: str) -> None:
     if told != "no library":
         playhead("ingest", talks)
     ran = playhead(*arguments)

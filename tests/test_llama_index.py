@@ -25,7 +25,12 @@ def example() -> str:
 def test_the_example_of_the_readme_runs(playhead: Playhead, talks: Path, capsys: pytest.CaptureFixture[str]) -> None:
     playhead("ingest", talks)
     names: dict[str, object] = {}
-    exec(compile(example().replace("How far could sailors see?", "How far could sailors see the lamp?"), "README.md", "exec"), names)
+    exec(
+        compile(
+            example().replace("How far could sailors see?", "How far could sailors see the lamp?"), "README.md", "exec"
+        ),
+        names,
+    )
     printed = capsys.readouterr().out
     assert "[1]" in printed
     assert "lighthouses" in printed
@@ -54,7 +59,9 @@ def test_one_channel_or_all_retrieve_moments_with_their_place(playhead: Playhead
 
 
 def test_the_postprocessor_orders_nodes_and_keeps_the_first() -> None:
-    nodes = [NodeWithScore(node=TextNode(text=text), score=1.0) for text in ("the bread rises", "the bee dances", "a lamp")]
+    nodes = [
+        NodeWithScore(node=TextNode(text=text), score=1.0) for text in ("the bread rises", "the bee dances", "a lamp")
+    ]
     processor = RerankPostprocessor(LateInteractionReranker(HashEmbedder()), top_n=2)
     ranked = processor.postprocess_nodes(nodes, query_bundle=QueryBundle("bee dances"))
     assert [node.node.get_content() for node in ranked][0] == "the bee dances"

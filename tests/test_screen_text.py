@@ -56,7 +56,7 @@ def test_any_colour_mode_is_read(reader: RapidOcrReader, tmp_path: Path, mode: s
     assert [text for text, _ in reader.read(tmp_path / "other.png")] == [LINES[0]]
 
 
-@pytest.mark.parametrize("size", [(1280, 720), (1, 1), (3000, 2), (64, 36)])
+@pytest.mark.parametrize("size", [(1280, 720), (1, 1), (3000, 2), (30, 9000), (3000, 30), (64, 36)])
 def test_a_picture_without_text_has_no_lines(reader: RapidOcrReader, tmp_path: Path, size: tuple[int, int]) -> None:
     Image.new("RGB", size, "navy").save(tmp_path / "blank.png")
     assert reader.read(tmp_path / "blank.png") == []
