@@ -26,8 +26,8 @@ LABELS = {
 }
 CLOSEST_SHOWN = 3
 QUOTE_CONTEXT_CHARACTERS = 70
-NO_BREAK_SPACE = "\u00a0"
-CITED_NUMBER = re.compile(r"(\[\d{1,4}\])")
+# The word before a citation goes with it, so that the mark stays on the word's line.
+CITED_NUMBER = re.compile(r"([^\s\[\]]{0,24})\s?\[(\d{1,4})\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +108,14 @@ def failed_turn(question: str, message: str) -> Markup:
 def cited_text(library: AnsweringLibrary, answer: Answer) -> Markup:
     """The answer as plain text in which each number that is a citation opens its moment."""
     citations = {citation.number: citation for citation in answer.citations}
-    shown = Markup("")
-    for piece in CITED_NUMBER.split(answer.text):
-        citation = citations.get(int(piece[1:-1])) if CITED_NUMBER.fullmatch(piece) else None
-        # A mark stays on the line of the word it follows.
-        shown = (
-            Markup(shown.rstrip() + NO_BREAK_SPACE + citation_mark(library, citation)) if citation else shown + piece
-        )
-    return shown
+    shown, done = Markup(""), 0
+    for found in CITED_NUMBER.finditer(answer.text):
+        citation = citations.get(int(found[2]))
+        if citation:
+            mark = citation_mark(library, citation)
+            shown += answer.text[done : found.start()] + Markup('<span class="keep">{} {}</span>').format(found[1], mark)
+            done = found.end()
+    return shown + answer.text[done:]
 
 
 def citation_mark(library: AnsweringLibrary, citation: Citation) -> Markup:

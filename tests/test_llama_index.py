@@ -64,6 +64,6 @@ def test_the_postprocessor_orders_nodes_and_keeps_the_first() -> None:
     ]
     processor = RerankPostprocessor(LateInteractionReranker(HashEmbedder()), top_n=2)
     ranked = processor.postprocess_nodes(nodes, query_bundle=QueryBundle("bee dances"))
-    assert [node.node.get_content() for node in ranked][0] == "the bee dances"
+    assert ranked[0].node.get_content() == "the bee dances"
     assert len(ranked) == 2
     assert processor.postprocess_nodes([], query_bundle=QueryBundle("x")) == []
