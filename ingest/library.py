@@ -85,7 +85,10 @@ class LibraryFolder:
     def models(self) -> dict[str, ModelRecord] | None:
         """The models by role ("text", "visual") that the library was built with, or None for a new library."""
         recorded = self._read().get("models")
-        return None if recorded is None else {role: ModelRecord(**fields) for role, fields in recorded.items()}
+        try:
+            return None if recorded is None else {role: ModelRecord(**fields) for role, fields in recorded.items()}
+        except (AttributeError, TypeError) as error:
+            raise self._unreadable(error) from error
 
     def record_models(self, models: Mapping[str, ModelRecord]) -> None:
         """Write down the models, once the library is built with them."""
@@ -104,13 +107,15 @@ class LibraryFolder:
         path = self.path / "library.json"
         try:
             content = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+            if not isinstance(content, dict):
+                raise ValueError("no object")
         except (OSError, ValueError) as error:
-            raise LibraryError(
-                f"{path} cannot be read ({error}). Restore it, or delete the folder and ingest again."
-            ) from error
-        if not isinstance(content, dict):
-            raise LibraryError(f"{path} is not a library's record. Choose another folder with --library DIR.")
+            raise self._unreadable(error) from error
         return content
+
+    def _unreadable(self, error: Exception) -> LibraryError:
+        record = self.path / "library.json"
+        return LibraryError(f"{record} cannot be read ({error}). Restore it, or delete the folder and ingest again.")
 
     def _check_format(self) -> None:
         version = self._read().get("format_version", FORMAT_VERSION)
