@@ -28,7 +28,7 @@ from ingest.screen_text import load_screen_reader
 from ingest.speech import load_transcriber
 from ingest.text_embedding import TextEmbedder, load_text_embedder
 from ingest.visual_embedding import ImageEmbedder, load_image_embedder
-from retrievers.rerank import LateInteractionReranker, load_reranker
+from retrievers.rerank import LateInteractionReranker, Reranker, load_reranker
 from retrievers.search import Searcher
 
 Model = TypeVar("Model", TextEmbedder, ImageEmbedder)
@@ -86,15 +86,19 @@ class OpenLibrary:
 
     @functools.cached_property
     def searcher(self) -> Searcher:
-        reranker = load_reranker(self.settings.rerank_model, self.embedder)
+        reranker = load_reranker(self.settings.rerank_model, self.similarity)
         return Searcher(self.index, self.catalog, self.embedder, self.image_embedder, reranker)
 
     @functools.cached_property
     def answerer(self) -> Answerer:
-        similarity = LateInteractionReranker(self.embedder) if self.embedder else None
-        judge = SufficiencyJudge(similarity)
+        judge = SufficiencyJudge(self.similarity)
         chat = make_chat(self.settings)
-        return Answerer(Router(), self.searcher, judge, similarity, chat, self.settings.prompts)
+        return Answerer(Router(), self.searcher, judge, self.similarity, chat, self.settings.prompts)
+
+    @functools.cached_property
+    def similarity(self) -> Reranker | None:
+        """One for reranking, judging and quoting, so that they read a text once."""
+        return LateInteractionReranker(self.embedder) if self.embedder else None
 
     @functools.cached_property
     def ingester(self) -> Ingester:

@@ -45,4 +45,4 @@ def run_demo(settings: Settings, *, serve_chat: bool, own_library: bool) -> None
             print(f"\n> {question}\n")
             print(answer_text(library.answerer.ask(question, Scope(settings.tenant))))
         if serve_chat:
-            serve(LibraryService(library), settings.host, settings.port)
+            serve(LibraryService(library), settings.host, settings.port, DEMO_QUESTIONS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +13,7 @@ from ingest.text_embedding import TextEmbedder
 from ingest.weights import find_weights
 
 CROSS_ENCODER = "cross-encoder/ms-marco-MiniLM-L6-v2"
+REMEMBERED_TEXTS = 128  # at most 0.4 MB each
 HUB_FILES = ("model.safetensors", "*.json", "vocab.txt")
 
 
@@ -25,18 +27,22 @@ class Reranker(Protocol):
 
 
 class LateInteractionReranker:
-    """For each token of the question the most similar token of the text, averaged (ColBERT, Khattab and Zaharia 2020)."""
+    """For each token of the question the most similar token of the text, averaged (ColBERT, Khattab and Zaharia 2020).
+
+    It remembers the last texts, since the guards read again what the reranker has just read. One text at a time is as
+    fast as a batch: 20 ms for 150 words on two busy cores, 26 ms in batches of 16.
+    """
 
     def __init__(self, embedder: TextEmbedder) -> None:
         self.name = f"late interaction over {embedder.name}"
-        self._embedder = embedder
+        self._tokens = functools.lru_cache(REMEMBERED_TEXTS)(lambda text: embedder.embed_tokens([text])[0])
 
     def score(self, question: str, texts: Sequence[str]) -> list[float]:
         """Mean cosine, -1..1."""
         if not texts:
             return []
-        asked = self._embedder.embed_tokens([question])[0]
-        return [float((asked @ tokens.T).max(axis=1).mean()) for tokens in self._embedder.embed_tokens(texts)]
+        asked = self._tokens(question)
+        return [float((asked @ self._tokens(text).T).max(axis=1).mean()) for text in texts]
 
 
 class CrossEncoderReranker:
@@ -55,10 +61,8 @@ class CrossEncoderReranker:
         return [float(score) for score in np.asarray(scores).reshape(len(texts), -1)[:, 0]]
 
 
-def load_reranker(model: str, embedder: TextEmbedder | None) -> Reranker | None:
-    """The reranker for a cross-encoder's name or folder ("auto" is ms-marco-MiniLM), else late interaction, else None."""
+def load_reranker(model: str, fallback: Reranker | None) -> Reranker | None:
+    """The reranker for a cross-encoder's name or folder ("auto" is ms-marco-MiniLM), else the fallback."""
     name = CROSS_ENCODER if model == "auto" else model
     weights = find_weights(name, HUB_FILES)
-    if weights:
-        return CrossEncoderReranker(name, weights)
-    return LateInteractionReranker(embedder) if embedder else None
+    return CrossEncoderReranker(name, weights) if weights else fallback
