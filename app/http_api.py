@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 from fastapi import FastAPI, HTTPException, Query, Request
 from fastapi.exceptions import RequestValidationError
@@ -13,11 +12,11 @@ from fastapi.responses import FileResponse, JSONResponse
 from pydantic import BaseModel, Field
 
 from app.answer import Answer
+from app.asking import AnsweringLibrary, Asker, one_line
 from app.json_forms import answer_json, search_json
 from app.text_forms import videos_json
 from app.web_guard import guard
-from ingest.schema import PlayheadError, Video
-from retrievers.evidence import SearchResult
+from ingest.schema import PlayheadError
 from retrievers.search import MAX_QUESTION_CHARACTERS
 
 API = "/api/v1"
@@ -25,28 +24,7 @@ MAX_HITS = 100
 MAX_BODY_BYTES = 256 << 10
 # Pictures of a video never change, but a deleted video's should not stay in the browser for long.
 PICTURE_CACHE_SECONDS = 3600
-
-
-class AnsweringLibrary(Protocol):
-    """One tenant's open library, as the doors use it; every method may be called from several threads."""
-
-    def ask(self, question: str, on_sentence: Callable[[str], None] = ...) -> Answer:
-        """The complete answer; `on_sentence` hears each sentence on the way, as it becomes final."""
-
-    def search(self, query: str, limit: int) -> SearchResult:
-        """The best `limit` moments."""
-
-    def videos(self) -> Sequence[Video]:
-        """Every video."""
-
-    def video(self, video_id: str) -> Video | None:
-        """The video with this id."""
-
-    def media_path(self, video_id: str) -> Path | None:
-        """The file to play; None for captions without media."""
-
-    def thumbnail_path(self, video_id: str, seconds: float) -> Path | None:
-        """The JPEG that shows a second; None where no picture was kept."""
+WRONG_CALL, AWAY, CRASHED = 422, 503, 500
 
 
 class AskBody(BaseModel):
@@ -71,9 +49,9 @@ def create_api(library: AnsweringLibrary, host: str = "127.0.0.1") -> FastAPI:
         title="Playhead", openapi_url=f"{API}/openapi.json", docs_url=None, redoc_url=None, max_body_size=MAX_BODY_BYTES
     )
     guard(api, host)
-    api.add_exception_handler(RequestValidationError, _wrong_call)
-    api.add_exception_handler(ValueError, _wrong_call)
-    api.add_exception_handler(PlayheadError, _failed)
+    asker = Asker(library)
+    for kind in (RequestValidationError, ValueError, PlayheadError):
+        api.add_exception_handler(kind, _failed)
 
     @api.get(f"{API}/health")
     def health() -> dict[str, Any]:
@@ -88,15 +66,20 @@ def create_api(library: AnsweringLibrary, host: str = "127.0.0.1") -> FastAPI:
         return {**search_json(library.search(body.query, body.limit)), "id": body.id}
 
     @api.post(f"{API}/ask")
-    def ask(body: AskBody) -> dict[str, Any]:
-        return {**answer_json(library.ask(body.question)), "id": body.id}
+    async def ask(body: AskBody) -> dict[str, Any]:
+        answer = await asker.ask(body.question)
+        if isinstance(answer, Answer):
+            return {**answer_json(answer), "id": body.id}
+        raise HTTPException(_status(answer), one_line(answer))
 
-    @api.api_route(f"{API}/media/{{video_id}}", methods=["GET", "HEAD"])
+    @api.head(f"{API}/media/{{video_id}}", include_in_schema=False)
+    @api.get(f"{API}/media/{{video_id}}")
     def media(video_id: str) -> FileResponse:
         path = library.media_path(video_id) if library.video(video_id) else None
         return _file(path, media_type(path) if path else "", "private, no-cache")
 
-    @api.api_route(f"{API}/thumbnails/{{video_id}}", methods=["GET", "HEAD"])
+    @api.head(f"{API}/thumbnails/{{video_id}}", include_in_schema=False)
+    @api.get(f"{API}/thumbnails/{{video_id}}")
     def thumbnail(video_id: str, t: Annotated[float, Query(ge=0, allow_inf_nan=False)] = 0.0) -> FileResponse:
         path = library.thumbnail_path(video_id, t) if library.video(video_id) else None
         return _file(path, "image/jpeg", f"private, max-age={PICTURE_CACHE_SECONDS}")
@@ -116,12 +99,12 @@ def _file(path: Path | None, content_type: str, cache_control: str) -> FileRespo
     return FileResponse(path, media_type=content_type, headers={"cache-control": cache_control})
 
 
-def _wrong_call(request: Request, error: Exception) -> JSONResponse:
+def _failed(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, RequestValidationError):
         problems = [f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()]
-        return JSONResponse({"detail": "; ".join(problems)}, 422)
-    return JSONResponse({"detail": str(error)}, 422)
+        return JSONResponse({"detail": "; ".join(problems)}, WRONG_CALL)
+    return JSONResponse({"detail": one_line(error)}, _status(error))
 
 
-def _failed(request: Request, error: Exception) -> JSONResponse:
-    return JSONResponse({"detail": str(error)}, 503)
+def _status(error: Exception) -> int:
+    return WRONG_CALL if isinstance(error, ValueError) else AWAY if isinstance(error, PlayheadError) else CRASHED

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-import queue
 import secrets
 import socket
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,8 @@ from fastapi.staticfiles import StaticFiles
 
 from app import web_html
 from app.answer import Answer
-from app.http_api import AnsweringLibrary, create_api
+from app.asking import AnsweringLibrary, Asker, one_line
+from app.http_api import create_api
 from ingest.schema import PlayheadError
 from retrievers.search import MAX_QUESTION_CHARACTERS
 
@@ -30,9 +30,9 @@ FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 MONO_FONTS = ("ui-monospace", "Menlo", "Consolas", "monospace")
 EXAMPLES_SHOWN = 3
 TURNS_KEPT = 50
-QUESTIONS_AT_ONCE = 4
 STOP_SECONDS = 1
-LOG = logging.getLogger(__name__)
+LAST_PORT = 65535
+OLDEST_GRADIO = (6, 16)
 
 
 def serve(library: AnsweringLibrary, host: str = "127.0.0.1", port: int = 7860, examples: Sequence[str] = ()) -> None:
@@ -42,10 +42,16 @@ def serve(library: AnsweringLibrary, host: str = "127.0.0.1", port: int = 7860, 
         app = create_app(library, host, listener.getsockname()[1], examples)
         config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=STOP_SECONDS, server_header=False)
         print(f"Playhead is on http://{address}:{listener.getsockname()[1]} (Ctrl-C stops it)", flush=True)
-        try:
-            uvicorn.Server(config).run(sockets=[listener])
-        except KeyboardInterrupt:
-            pass
+        with contextlib.suppress(KeyboardInterrupt):
+            Server(config).run(sockets=[listener])
+
+
+class Server(uvicorn.Server):
+    """Stops without complaints about the pages that are still open: each holds a stream for as long as it is."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        await super().shutdown(sockets)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -53,9 +59,11 @@ def listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family)
-    except OSError as error:
+    except (OSError, OverflowError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        other = port + 1 if port < LAST_PORT else 7860
         raise PlayheadError(
-            f"Cannot listen on {host} port {port}: {error.strerror}. Try: playhead serve --port {port + 1}"
+            f"Cannot listen on {host} port {port}: {reason}. Try: playhead serve --port {other}"
         ) from None
 
 
@@ -63,6 +71,8 @@ def create_app(library: AnsweringLibrary, host: str, port: int, examples: Sequen
     """The API with the chat page at / and our own files at /web."""
     import gradio
 
+    if tuple(int(part) for part in gradio.__version__.split(".")[:2]) < OLDEST_GRADIO:
+        raise PlayheadError(f"Gradio {gradio.__version__} serves files it should not. Run: pip install 'gradio>=6.16'")
     app = create_api(library, host)
     app.mount("/web", StaticFiles(directory=WEB_FOLDER))
     theme = gradio.themes.Base(font=FONTS, font_mono=MONO_FONTS).set(
@@ -71,15 +81,18 @@ def create_app(library: AnsweringLibrary, host: str, port: int, examples: Sequen
         body_text_color="#1b1c1f",
         body_text_color_dark="#ececea",
     )
-    return gradio.mount_gradio_app(
+    gradio.mount_gradio_app(
         app, create_page(library, examples), path="/", server_name=host, server_port=port, theme=theme, head=HEAD,
         footer_links=[], run_history=False, enable_monitoring=False, ssr_mode=False, pwa=False, mcp_server=False, max_file_size=0,
     )  # fmt: skip
+    return app
 
 
 def create_page(library: AnsweringLibrary, examples: Sequence[str]) -> Any:
     """The page as Gradio blocks: the conversation, and beside it the player with the evidence."""
     import gradio as gr
+
+    asker = Asker(library)
 
     def html(value: str, elem_id: str) -> Any:
         return gr.HTML(value, elem_id=elem_id, js_on_load=None, apply_default_css=False)
@@ -110,11 +123,11 @@ def create_page(library: AnsweringLibrary, examples: Sequence[str]) -> Any:
             updates = [gr.Button(text, visible=True) for text in shown]
             return [web_html.welcome(videos), *updates, *[gr.skip()] * (EXAMPLES_SHOWN - len(shown))]
 
-        def answer(asked: str, before: list[str]) -> Iterator[list[Any]]:
+        async def answer(asked: str, before: list[str]) -> AsyncIterator[list[Any]]:
             if not asked.strip():
                 yield [gr.skip()] * 5
                 return
-            for shown, cards in answered(library, asked.strip(), cue=secrets.token_hex(8)):
+            async for shown, cards in answered(library, asker, asked.strip()):
                 kept = [*before, shown][-TURNS_KEPT:]
                 yield [
                     "",
@@ -129,44 +142,19 @@ def create_page(library: AnsweringLibrary, examples: Sequence[str]) -> Any:
         page.load(greet, None, [conversation, *buttons], **quiet)
         for event in (question.submit, *(button.click for button in buttons)):
             asked = question if event is question.submit else event.__self__
-            event(answer, [asked, turns], outputs, concurrency_limit=QUESTIONS_AT_ONCE, concurrency_id="ask", **quiet)
+            event(answer, [asked, turns], outputs, concurrency_limit=None, **quiet)
     return page
 
 
-def answered(library: AnsweringLibrary, question: str, cue: str) -> Iterator[tuple[str, str | None]]:
+async def answered(library: AnsweringLibrary, asker: Asker, question: str) -> AsyncIterator[tuple[str, str | None]]:
     """The turn as it grows, and with the last one the evidence cards."""
     sentences: list[str] = []
     yield web_html.pending_turn(question, sentences), None
-    for told in tell(library, question):
+    async for told in asker.tell(question):
         if isinstance(told, str):
             sentences.append(told)
             yield web_html.pending_turn(question, sentences), None
         elif isinstance(told, Answer):
-            yield web_html.turn(library, told), web_html.evidence_cards(library, told, cue)
+            yield web_html.turn(library, told), web_html.evidence_cards(library, told, cue=secrets.token_hex(8))
         else:
             yield web_html.failed_turn(question, one_line(told)), ""
-
-
-def tell(library: AnsweringLibrary, question: str) -> Iterator[str | Answer | Exception]:
-    """Each sentence as it becomes final, then the answer, or the error that came instead."""
-    told: queue.Queue[str | Answer | Exception] = queue.Queue()
-
-    def work() -> None:
-        try:
-            told.put(library.ask(question, told.put))
-        except Exception as error:
-            told.put(error)
-
-    # A daemon, so that a slow model does not keep the server from stopping.
-    threading.Thread(target=work, name="ask", daemon=True).start()
-    while isinstance(item := told.get(), str):
-        yield item
-    yield item
-
-
-def one_line(error: Exception) -> str:
-    """Our own errors as they are; any other is logged, and its words stay in the log."""
-    if isinstance(error, (PlayheadError, ValueError)):
-        return str(error)
-    LOG.error("a question failed", exc_info=error)
-    return f"The question could not be answered ({type(error).__name__}). The server's log says more; ask again."

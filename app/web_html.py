@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 from markupsafe import Markup
 
 from app.answer import Answer, Citation
+from app.asking import AnsweringLibrary
 from app.citing import moment_url
-from app.http_api import AnsweringLibrary
 from app.json_forms import moment_text, thumbnail_url
 from app.text_forms import shortened
 from ingest.schema import Video, timecode
@@ -113,7 +113,9 @@ def cited_text(library: AnsweringLibrary, answer: Answer) -> Markup:
         citation = citations.get(int(found[2]))
         if citation:
             mark = citation_mark(library, citation)
-            shown += answer.text[done : found.start()] + Markup('<span class="keep">{} {}</span>').format(found[1], mark)
+            shown += answer.text[done : found.start()] + Markup('<span class="keep">{} {}</span>').format(
+                found[1], mark
+            )
             done = found.end()
     return shown + answer.text[done:]
 

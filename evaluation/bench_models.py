@@ -64,7 +64,7 @@ def measure_rerank() -> str:
         reranker = load_reranker("auto", LateInteractionReranker(embedder) if embedder else None)
         if reranker is None:
             return "not measured, no weights"
-        words = [
+        words = ["a", "lamp", "bends", "in", "the", "glass", "and", "sailors", "see", "where", "land", "begins"]
             "the",
             "beam",
             "of",

@@ -40,8 +40,10 @@ def make_evidence(number: int, video: Video, start: float, text: str, end: float
     )
 
 
-def cite(evidence: Evidence, quote: str, seconds: float) -> Citation:
-    return Citation(evidence.number, evidence, quote, seconds, moment_url(evidence.video, seconds))
+def cite(evidence: Evidence, quote: str, seconds: float, url: str | None = None) -> Citation:
+    return Citation(
+        evidence.number, evidence, quote, seconds, moment_url(evidence.video, seconds) if url is None else url
+    )
 
 
 def make_answer(

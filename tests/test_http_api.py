@@ -23,6 +23,8 @@ EVIDENCE = make_evidence(1, KNOTS, 20.0, "The bowline does not slip.")
 def answer_or_fail(question: str, on_sentence: Callable[[str], None]) -> Answer:
     if question == "broken":
         raise LibraryError("The index is away. Run: playhead doctor")
+    if question == "crash":
+        raise RuntimeError("the password is hunter2")
     if not question.strip():
         raise ValueError("The question is empty. Ask something about the videos.")
     return make_answer(question, "The bowline. [1]", [cite(EVIDENCE, "The bowline", 21.5)], [EVIDENCE])
@@ -37,7 +39,9 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def client(clip: Path, tmp_path: Path) -> Iterator[TestClient]:
     picture = tmp_path / "frame.jpg"
     make_picture(picture, 1)
-    library = PlayableLibrary(answer_or_fail, [KNOTS, TALK], {KNOTS.video_id: clip}, {KNOTS.video_id: picture}, (EVIDENCE,))
+    library = PlayableLibrary(
+        answer_or_fail, [KNOTS, TALK], {KNOTS.video_id: clip}, {KNOTS.video_id: picture}, (EVIDENCE,)
+    )
     with TestClient(create_api(library), base_url="http://127.0.0.1") as client:
         yield client
 
@@ -55,7 +59,13 @@ def test_the_whole_file(client: TestClient, clip: Path) -> None:
 
 @pytest.mark.parametrize(
     ("asked", "first", "last"),
-    [("bytes=0-99", 0, 99), ("bytes=100-100", 100, 100), ("bytes=500-", 500, -1), ("bytes=-64", -64, -1), ("bytes=0-99999999999", 0, -1)],
+    [
+        ("bytes=0-99", 0, 99),
+        ("bytes=100-100", 100, 100),
+        ("bytes=500-", 500, -1),
+        ("bytes=-64", -64, -1),
+        ("bytes=0-99999999999", 0, -1),
+    ],
 )
 def test_one_range(client: TestClient, clip: Path, asked: str, first: int, last: int) -> None:
     whole = clip.read_bytes()
@@ -78,7 +88,16 @@ def test_a_range_beyond_the_end(client: TestClient, clip: Path) -> None:
 def test_odd_ranges_never_send_more_than_the_file(client: TestClient, clip: Path) -> None:
     size = clip.stat().st_size
     many = "bytes=" + ",".join("0-" for _ in range(5000))
-    for asked in ("bytes=9-3", "bytes=a-b", "lines=0-3", "bytes=", "bytes=-5-2", "bytes=0-1,5-9", "bytes=0-,0-,0-", many):
+    for asked in (
+        "bytes=9-3",
+        "bytes=a-b",
+        "lines=0-3",
+        "bytes=",
+        "bytes=-5-2",
+        "bytes=0-1,5-9",
+        "bytes=0-,0-,0-",
+        many,
+    ):
         reply = client.get(MEDIA, headers={"range": asked})
         assert reply.status_code in (200, 206, 400, 416), asked
         assert len(reply.content) <= size + 1024, asked
@@ -108,7 +127,9 @@ def test_only_known_ids_are_served(client: TestClient, door: str, video_id: str)
 
 def test_a_video_without_media_and_a_file_that_went_away(client: TestClient, tmp_path: Path) -> None:
     assert client.get(f"/api/v1/media/{TALK.video_id}").status_code == 404
-    library = PlayableLibrary(answer_or_fail, [KNOTS], {KNOTS.video_id: tmp_path / "gone.mp4"}, {KNOTS.video_id: tmp_path})
+    library = PlayableLibrary(
+        answer_or_fail, [KNOTS], {KNOTS.video_id: tmp_path / "gone.mp4"}, {KNOTS.video_id: tmp_path}
+    )
     with TestClient(create_api(library), base_url="http://127.0.0.1") as other:
         assert other.get(MEDIA).status_code == 404
         assert other.get(f"/api/v1/thumbnails/{KNOTS.video_id}").status_code == 404
@@ -152,7 +173,16 @@ def one_line(reply: object) -> str:
 def test_wrong_bodies_are_one_line(client: TestClient) -> None:
     longest = "x" * MAX_QUESTION_CHARACTERS
     assert client.post("/api/v1/ask", json={"question": longest}).status_code == 200
-    for body in ({"question": longest + "x"}, {"question": ""}, {"question": "  "}, {"question": 5}, {"query": "x"}, [], "x", None):
+    for body in (
+        {"question": longest + "x"},
+        {"question": ""},
+        {"question": "  "},
+        {"question": 5},
+        {"query": "x"},
+        [],
+        "x",
+        None,
+    ):
         reply = client.post("/api/v1/ask", json=body)
         assert reply.status_code == 422, body
         assert len(one_line(reply)) < 200
@@ -161,7 +191,12 @@ def test_wrong_bodies_are_one_line(client: TestClient) -> None:
     not_json = client.post("/api/v1/ask", content=b"{not json", headers={"content-type": "application/json"})
     assert not_json.status_code == 422
     one_line(not_json)
-    assert client.post("/api/v1/ask", content=b'{"question": "\\ud800"}', headers={"content-type": "application/json"}).status_code == 422
+    assert (
+        client.post(
+            "/api/v1/ask", content=b'{"question": "\\ud800"}', headers={"content-type": "application/json"}
+        ).status_code
+        == 422
+    )
 
 
 def test_a_huge_body_is_refused(client: TestClient) -> None:
@@ -171,7 +206,9 @@ def test_a_huge_body_is_refused(client: TestClient) -> None:
 def test_another_site_cannot_ask_in_plain_text(client: TestClient) -> None:
     reply = client.post("/api/v1/ask", content=b'{"question": "Which knot?"}', headers={"content-type": "text/plain"})
     assert reply.status_code == 422
-    allowed = client.options("/api/v1/ask", headers={"origin": "https://evil.example", "access-control-request-method": "POST"})
+    allowed = client.options(
+        "/api/v1/ask", headers={"origin": "https://evil.example", "access-control-request-method": "POST"}
+    )
     assert not [name for name in allowed.headers if name.startswith("access-control-")]
 
 
@@ -180,12 +217,20 @@ def test_a_broken_library_is_one_line(client: TestClient) -> None:
     assert (reply.status_code, one_line(reply)) == (503, "The index is away. Run: playhead doctor")
 
 
+def test_a_crash_is_one_line_without_secrets(client: TestClient) -> None:
+    reply = client.post("/api/v1/ask", json={"question": "crash"})
+    assert reply.status_code == 500
+    assert "RuntimeError" in one_line(reply) and "hunter2" not in reply.text
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1:7860", "localhost", "LOCALHOST:7860", "[::1]:7860"])
 def test_this_machine_is_a_known_host(client: TestClient, host: str) -> None:
     assert client.get("/api/v1/health", headers={"host": host}).status_code == 200
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "localhost@evil.example", "", "169.254.169.254", "[::2]"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "127.0.0.1.evil.example", "localhost@evil.example", "", "169.254.169.254", "[::2]"]
+)
 def test_another_host_name_is_refused(client: TestClient, host: str) -> None:
     reply = client.get("/api/v1/videos", headers={"host": host})
     assert reply.status_code == 400
@@ -199,7 +244,9 @@ def test_the_bound_address_is_a_known_host(clip: Path) -> None:
             assert client.get("/api/v1/health", headers={"host": named}).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/api/v1/health", MEDIA, "/api/v1/media/nothing", "/nowhere", "/api/v1/ask", "/api/v1/openapi.json"])
+@pytest.mark.parametrize(
+    "path", ["/api/v1/health", MEDIA, "/api/v1/media/nothing", "/nowhere", "/api/v1/ask", "/api/v1/openapi.json"]
+)
 def test_every_reply_has_the_security_headers(client: TestClient, path: str) -> None:
     headers = client.get(path).headers
     assert headers["x-content-type-options"] == "nosniff"
