@@ -65,25 +65,6 @@ def measure_rerank() -> str:
         if reranker is None:
             return "not measured, no weights"
         words = ["a", "lamp", "bends", "in", "the", "glass", "and", "sailors", "see", "where", "land", "begins"]
-            "the",
-            "beam",
-            "of",
-            "a",
-            "lamp",
-            "bends",
-            "in",
-            "the",
-            "glass",
-            "and",
-            "sailors",
-            "far",
-            "away",
-            "see",
-            "where",
-            "the",
-            "land",
-            "begins",
-        ]
         texts = [" ".join((words * TEXT_WORDS)[shift : shift + TEXT_WORDS]) for shift in range(RERANKED_TEXTS + 1)]
         reranker.score("who sees the lamp?", texts[:1])
         started = time.perf_counter()

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from ingest.captions import CAPTION_SUFFIXES, MAX_CAPTION_SECONDS, find_sidecars, language_of_name, one_line, printable
 
@@ -271,9 +272,17 @@ def _texts(row: dict[str, Any], key: str) -> list[str]:
 def _url(row: dict[str, Any]) -> str | None:
     """A web address; nothing else, since it becomes a link that users click."""
     url = _text(row, "url")
-    if url and not re.match(r"https?://[^/\s]", url, re.IGNORECASE):
+    if url and not _is_web_address(url):
         raise ValueError(f"url is {_shown(url)}, not an http:// or https:// address. Correct the line.")
     return url
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # brackets that are no IPv6 address
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.netloc) and not re.search(r"\s", url)
 
 
 def _duration_seconds(row: dict[str, Any]) -> float | None:
