@@ -14,6 +14,7 @@ from guards.routing import Router
 from guards.sufficiency import SufficiencyJudge
 from guards.verdict import RouteVerdict
 from ingest.index import Scope
+from ingest.schema import WrongCallError
 from prompts.answer import SentenceReader, build_answer_prompt
 from prompts.draft import Draft, DraftSentence
 from prompts.extractive import extractive_draft
@@ -63,7 +64,7 @@ class Answerer:
         clock = Stopwatch()
         try:
             question = clean_question(question)
-        except ValueError as error:
+        except WrongCallError as error:
             return clarification(question, str(error))
         route = self._router.route(question)
         if route.route in ("refused", "support"):
@@ -76,7 +77,7 @@ class Answerer:
             return _abstention(question, route, found, sufficiency.confidence, sufficiency.reason, clock)
         with clock.stage("draft"):
             drafted = self._draft(question, found.evidence, route, on_sentence)
-        kept, _, citations = check_citations(drafted.draft, {item.number for item in found.evidence})
+        kept, dropped, citations = check_citations(drafted.draft, {item.number for item in found.evidence})
         if not citations.passed:
             reason = drafted.note or citations.reason
             return _abstention(question, route, found, sufficiency.confidence, reason, clock, drafted.tier)
@@ -89,7 +90,7 @@ class Answerer:
             citations=cite(question, kept, found.evidence),
             evidence=found.evidence,
             confidence=sufficiency.confidence,
-            reason=drafted.note or sufficiency.reason,
+            reason=drafted.note or (citations.reason if dropped else sufficiency.reason),
             tiers={**found.tiers, "answer": drafted.tier},
             timings_ms=clock.timings_ms(),
         )

@@ -39,28 +39,37 @@ REINDEX_ROLES = {"speech": "text", "screen": "text", "description": "text", "vis
 class OpenLibrary:
     """One library, open in this process: its stores, its models and the parts made of them. Use it in a `with`."""
 
-    def __init__(self, settings: Settings, purpose: str, *, create: bool = False) -> None:
+    def __init__(self, settings: Settings, purpose: str, *, create: bool = False, load_models: bool = True) -> None:
         """`purpose` names this process to others; `create` allows a library that does not exist yet."""
         self.settings = settings
         self.folder = LibraryFolder(settings.library)
-        recorded = self.folder.models()
-        if recorded is None and not create:
-            raise LibraryError(f"There is no library at {self.folder.path} yet. Run: playhead ingest ~/Videos")
+        if create:
+            self.folder.create()
+        else:
+            self.folder.check_exists()
         self._lock = OwnerLock(self.folder.path)
         if not settings.qdrant_url:
             self._lock.acquire(purpose)
         try:
-            self.folder.remove_leftover_work()
-            self.embedder = open_model("text", settings.text_model, recorded, text_loader(settings))
-            self.image_embedder = open_model("visual", settings.visual_model, recorded, load_image_embedder)
-            models = recorded if recorded is not None else record(self.embedder, self.image_embedder)
-            self.catalog = open_catalog(settings, self.folder)
-            self.index = open_index(settings, self.folder, models)
-            if recorded is None:
-                self.folder.record_models(models)
+            self._open(load_models)
         except BaseException:
             self._lock.release()
             raise
+
+    def _open(self, load_models: bool) -> None:
+        recorded = self.folder.models()
+        self.embedder: TextEmbedder | None = None
+        self.image_embedder: ImageEmbedder | None = None
+        if load_models:
+            self.embedder = open_model("text", self.settings.text_model, recorded, text_loader(self.settings))
+            self.image_embedder = open_model("visual", self.settings.visual_model, recorded, load_image_embedder)
+        models = recorded if recorded is not None else record(self.embedder, self.image_embedder)
+        self.catalog = open_catalog(self.settings, self.folder)
+        self.index = open_index(self.settings, self.folder, models)
+        if recorded is None:
+            self.folder.record_models(models)
+        if not self.settings.qdrant_url:  # what a killed ingest or reindex left; nobody else can be at work here
+            self.folder.remove_leftovers(models_key(models), self.catalog.video_ids())
 
     def __enter__(self) -> OpenLibrary:
         return self
@@ -159,7 +168,7 @@ def open_model(
 ) -> Model | None:
     """The model that the library was built with; asking for another is an IndexMismatchError. None: its channel is off."""
     if recorded is None:
-        return load(asked)
+        return load_asked(asked, load)
     built_with = recorded.get(role)
     if built_with is None:
         if asked != "auto":
@@ -172,6 +181,14 @@ def open_model(
     loaded = load(built_with.name)
     if loaded and ModelRecord(loaded.name, loaded.dimension, loaded.revision) != built_with:
         raise mismatch(built_with, f"{loaded.name} ({loaded.dimension}, revision {loaded.revision[:12]})")
+    return loaded
+
+
+def load_asked(asked: str, load: Callable[[str], Model | None]) -> Model | None:
+    """The model asked for; one asked for by name must be there."""
+    loaded = load(asked)
+    if loaded is None and asked != "auto":
+        raise LibraryError(f"The model {asked} cannot be had here. Connect once to download it, or give another name.")
     return loaded
 
 
@@ -197,16 +214,24 @@ def make_chat(settings: Settings) -> ChatModel | None:
 def reindex(settings: Settings, channel: str | None, on_video: Callable[[Video, int], None]) -> int:
     """Embed every video again with the models asked for, beside the old index, then switch; returns the videos done.
 
-    With a channel only that channel's model may change. The files themselves are not read.
+    With a channel only that channel's model may change. The files themselves are not read. A model that made vectors
+    and cannot be had now is a LibraryError, so that none are lost.
     """
-    with OpenLibrary(unasked(settings), "playhead reindex") as library:
+    role = REINDEX_ROLES[channel] if channel else None
+    with OpenLibrary(settings, "playhead reindex", load_models=False) as library:
         models = library.folder.models() or {}
-        role = REINDEX_ROLES[channel] if channel else None
-        text, visual = library.embedder, library.image_embedder
-        if role in (None, "text"):
-            text = load_text_embedder(settings.text_model, settings.cache)
-        if role in (None, "visual"):
-            visual = load_image_embedder(settings.visual_model)
+
+        def load(which: str, asked: str, loader: Callable[[str], Model | None]) -> Model | None:
+            wanted = asked if role in (None, which) else models[which].name if which in models else "auto"
+            loaded = load_asked(wanted, loader) if role in (None, which) or which in models else None
+            if loaded is None and which in models:
+                raise LibraryError(
+                    f"The weights of {models[which].name} cannot be had here. Connect once, then reindex."
+                )
+            return loaded
+
+        text = load("text", settings.text_model, text_loader(settings))
+        visual = load("visual", settings.visual_model, load_image_embedder)
         wanted = record(text, visual)
         index = open_index(settings, library.folder, wanted) if wanted != models else library.index
         videos = [video for tenant in library.catalog.tenants() for video in library.catalog.videos(tenant)]
@@ -220,8 +245,3 @@ def reindex(settings: Settings, channel: str | None, on_video: Callable[[Video, 
             library.folder.record_models(wanted)
             library.index.drop()  # its reader is gone: from here on the record names the new one
         return len(videos)
-
-
-def unasked(settings: Settings) -> Settings:
-    """The settings with no model asked for, to open a library as it was built."""
-    return dataclasses.replace(settings, text_model="auto", visual_model="auto")

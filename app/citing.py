@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from app.answer import Citation
 from ingest.media import MEDIA_SUFFIXES
@@ -27,7 +27,8 @@ def cite(question: str, sentences: Sequence[DraftSentence], evidence: Sequence[E
 
 def _citation(question: str, sentence: str, evidence: Evidence) -> Citation:
     span = closest_span(sentence, evidence)
-    play_seconds = best_second(question, sentence, span) if span else evidence.moment.start_seconds
+    start_seconds = evidence.moment.start_seconds
+    play_seconds = max(start_seconds, best_second(question, sentence, span)) if span else start_seconds
     return Citation(
         number=evidence.number,
         evidence=evidence,
@@ -62,8 +63,8 @@ def moment_url(video: Video, seconds: float) -> str:
         parts = urlsplit(video.url)
         if PurePosixPath(parts.path).suffix.lower() in MEDIA_SUFFIXES:
             return urlunsplit(parts._replace(fragment=f"t={seconds:.1f}"))
-        query = [(key, value) for key, value in parse_qsl(parts.query, keep_blank_values=True) if key != "t"]
-        return urlunsplit(parts._replace(query=urlencode([*query, ("t", str(int(seconds)))])))
+        kept = [part for part in parts.query.split("&") if part and part.partition("=")[0] != "t"]
+        return urlunsplit(parts._replace(query="&".join([*kept, f"t={int(seconds)}"])))
     if video.paths:
         return f"{Path(video.paths[0]).as_uri()}#t={seconds:.1f}"
     return f"#t={seconds:.1f}"

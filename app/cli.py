@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ingest.schema import PlayheadError
+from ingest.schema import PlayheadError, VideoError, WrongCallError
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -119,8 +120,11 @@ def search(
     from retrievers.evidence import SearchResult
 
     if channel and channel not in CHANNELS:
-        raise ValueError(f"Unknown channel {channel!r}. Channels are {', '.join(CHANNELS)}.")
+        raise WrongCallError(f"Unknown channel {channel!r}. Channels are {', '.join(CHANNELS)}.")
+    if image and (query or channel):
+        raise WrongCallError("--image was given together with words or --channel. Search by one of them.")
     asked = read_questions(query, questions, image)
+    failed = False
     with OpenLibrary(CALL.settings(), "playhead search") as library:
         for item in asked:
             try:
@@ -132,11 +136,12 @@ def search(
                     image=item.image,
                     rerank=not no_rerank,
                 )
-            except ValueError as error:
+            except (WrongCallError, VideoError) as error:
                 if questions is None:
                     raise
-                result = SearchResult(item.text, (), {}, {}, str(error))
+                result, failed = SearchResult(item.text, (), {}, {}, str(error)), True
             show({**search_json(result), "id": item.id}, search_text(result), one_line=questions is not None)
+    raise typer.Exit(FAILED if failed else DONE)
 
 
 @cli.command()
@@ -159,7 +164,7 @@ def ask(
             try:
                 scope = make_scope(library.catalog, library.settings.tenant, item, video, filters)
                 answer = library.answerer.ask(item.text, scope)
-            except ValueError as error:
+            except (WrongCallError, VideoError) as error:
                 if questions is None:
                     raise
                 answer = clarification(item.text, str(error))
@@ -227,7 +232,7 @@ def reindex(
     from app.progress import Progress
 
     if channel and channel not in REINDEX_ROLES:
-        raise ValueError(f"Unknown channel {channel!r}. Channels are {', '.join(REINDEX_ROLES)}.")
+        raise WrongCallError(f"Unknown channel {channel!r}. Channels are {', '.join(REINDEX_ROLES)}.")
     with Progress("reindex") as progress:
         done = run(CALL.settings(), channel, lambda video, total: progress.step(video.title, total))
     show({"videos": done}, f"Reindexed {done} videos.")
@@ -294,7 +299,7 @@ def hoist_global_options(arguments: Sequence[str]) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status: 0 done, 1 something failed, 2 wrong call."""
-    given = hoist_global_options(sys.argv[1:] if arguments is None else arguments)
+    given = hoist_global_options(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     CALL.debug = "--debug" in given
     try:
         return int(cli(args=given, prog_name="playhead", standalone_mode=False) or DONE)
@@ -304,17 +309,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return complain(error, f"{error.format_message()} See: {command} --help", WRONG_CALL)
     except (typer.Abort, KeyboardInterrupt):
         return complain(None, "Stopped.", 130)
-    except ValueError as error:
+    except WrongCallError as error:
         return complain(error, str(error), WRONG_CALL)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except (PlayheadError, OSError) as error:
         return complain(error, str(error), FAILED)
+    except Exception as error:  # a fault of ours: still one line, and the rest on demand
+        return complain(error, f"{type(error).__name__}: {error}. Run it again with --debug and report it.", FAILED)
 
 
 def entry() -> None:
-    """The console command."""
+    """The console command; what a terminal cannot show is escaped."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(main())
 
 

@@ -32,7 +32,8 @@ def run_demo(settings: Settings, *, serve_chat: bool, own_library: bool) -> None
             f"The demo videos are not at {DEMO_VIDEOS}. Run it from a clone of the repository: make demo"
         )
     if not own_library:
-        settings = dataclasses.replace(settings, library=settings.cache / DEMO_LIBRARY)
+        library_folder = settings.cache / DEMO_LIBRARY
+        settings = dataclasses.replace(settings, library=library_folder, catalog_url=None, qdrant_url=None)
     purpose = f"playhead demo on http://{settings.host}:{settings.port}" if serve_chat else "playhead demo"
     with OpenLibrary(settings, purpose, create=True) as library:
         print("Reading the demo videos: about a minute the first time, a second later on.", file=sys.stderr)

@@ -103,12 +103,16 @@ def _text(settings: Settings) -> RoleTier:
 def _downloaded(role: str, asked: str, default: str, files: tuple[str, ...], lower: str) -> RoleTier:
     """A role whose better tier lives on the hub: there already, downloaded at first use, or out of reach."""
     name = default if asked == "auto" else asked
-    if asked not in ("auto", "fingerprint", "pocketsphinx") or local_weights(name, files):
+    if local_weights(name, files):
         return RoleTier(role, name)
     if asked in ("fingerprint", "pocketsphinx"):
         return RoleTier(role, asked, "unset the model's setting for the default")
     if hub_is_reachable():
         return RoleTier(role, f"{name} (downloaded at first use)")
+    if asked != "auto":
+        return RoleTier(
+            role, f"off: {name} cannot be had here", "give a folder or a hub name, or unset the model's setting"
+        )
     return RoleTier(role, lower, f"connect this machine once: {name} is then downloaded and kept")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -12,13 +13,16 @@ from typing import Any
 from app.build import OpenLibrary
 from app.progress import Progress
 from app.settings import Settings
+from app.text_forms import safe
 from ingest.media import MediaLimits, probe_media
 from ingest.pipeline import IngestResult
-from ingest.schema import PlayheadError, timecode
+from ingest.schema import PlayheadError, WrongCallError, timecode
 from ingest.sources import Source, SourceFailure, find_sources, printable
 
+FileState = tuple[float, int]
+"""When a file was changed, and its size."""
 WATCH_SECONDS = 5.0
-# Seconds of work for one second of video on two cores, measured on the demo library by `make bench`.
+# Seconds of work for one second of video, as seen on two cores with the demo videos and PocketSphinx.
 SECONDS_PER_SECOND = {"captions": 0.01, "decode": 0.02, "screen text": 0.06, "speech": 0.25}
 
 
@@ -99,7 +103,7 @@ def ingest_sources(
         for source in sources:
             name = source.title or printable(source.path.name)
             progress.step(name, len(sources))
-            results.append(ingester.ingest(source, lambda stage, name=name: progress.describe(f"{name}: {stage}")))  # type: ignore[misc]
+            results.append(ingester.ingest(source, functools.partial(progress.describe, name)))
     results += [_failed(failure) for failure in failures]
     return IngestReport(tuple(results), time.monotonic() - started)
 
@@ -120,22 +124,30 @@ def estimate_paths(settings: Settings, paths: Sequence[Path]) -> Estimate:
 def watch_folder(settings: Settings, folder: Path, on_report: Callable[[IngestReport], None]) -> None:
     """Look at a folder every few seconds and ingest what changed; a file is read once its size has stayed the same."""
     if not folder.is_dir():
-        raise ValueError(f"{folder} is not a folder. Give watch a folder.")
+        raise WrongCallError(f"{folder} is not a folder. Give watch a folder.")
     print(f"Following {folder} (Ctrl-C stops)", file=sys.stderr)
-    done: dict[Path, tuple[float, int]] = {}
-    before: dict[Path, tuple[float, int]] = {}
+    done: dict[Path, FileState] = {}
+    before: dict[Path, FileState] = {}
     while True:
         now = _file_states(folder)
-        settled = {path: state for path, state in now.items() if before.get(path) == state and done.get(path) != state}
-        if settled and before == now:
-            on_report(ingest_paths(settings, [folder]))
-            done = now
+        settled = {path for path, state in now.items() if before.get(path) == state}
+        changed = {path for path in settled if done.get(path) != now[path]}
+        sources = find_sources([folder])[0] if changed else []
+        ready = [source for source in sources if _files(source) <= settled and _files(source) & changed]
+        if ready:
+            with OpenLibrary(settings, "playhead watch", create=True) as library:
+                on_report(ingest_sources(library, ready))
+        done.update({path: now[path] for path in changed})
         before = now
         time.sleep(WATCH_SECONDS)
 
 
-def _file_states(folder: Path) -> dict[Path, tuple[float, int]]:
-    states = {}
+def _files(source: Source) -> set[Path]:
+    return {*([source.media] if source.media else []), *source.captions}
+
+
+def _file_states(folder: Path) -> dict[Path, FileState]:
+    states: dict[Path, FileState] = {}
     for path in folder.rglob("*"):
         try:
             if path.is_file():
@@ -174,8 +186,8 @@ def _failed(failure: SourceFailure) -> IngestResult:
 def _result_line(result: IngestResult) -> str:
     channels = ", ".join(f"{channel}: {tier}" for channel, tier in result.channels.items()) or "nothing heard or read"
     length = timecode(result.duration_seconds)
-    return f"{result.status:9} {result.title}  {length}  {result.moments} moments  ({channels})"
+    return f"{result.status:9} {safe(result.title)}  {length}  {result.moments} moments  ({channels})"
 
 
 def _warnings(result: IngestResult) -> list[str]:
-    return [f"{result.title}: {warning}" for warning in result.warnings]
+    return [safe(f"{result.title}: {warning}") for warning in result.warnings]

@@ -25,9 +25,9 @@ class Progress:
         done = self._bars.tasks[0].fields.get("begun", 0)
         self._bars.update(self._task, description=name, total=total, completed=done, begun=done + 1)
 
-    def describe(self, name: str) -> None:
-        """The thing at hand reaches another stage."""
-        self._bars.update(self._task, description=name)
+    def describe(self, name: str, stage: str) -> None:
+        """The thing at hand reaches a stage."""
+        self._bars.update(self._task, description=f"{name}: {stage}")
 
     def __enter__(self) -> Progress:
         self._bars.start()

@@ -14,7 +14,7 @@ from app.settings import Settings
 from ingest.catalog import Catalog
 from ingest.index import FILTER_KEYS, Scope
 from ingest.library import LibraryFolder
-from ingest.schema import LibraryError, Video
+from ingest.schema import Video, WrongCallError
 from retrievers.search import clean_question
 
 
@@ -41,8 +41,7 @@ class Shelf:
 def open_shelf(settings: Settings) -> Iterator[Shelf]:
     """Open the catalog of an existing library."""
     folder = LibraryFolder(settings.library)
-    if folder.models() is None:
-        raise LibraryError(f"There is no library at {folder.path} yet. Run: playhead ingest ~/Videos")
+    folder.check_exists()
     catalog = Catalog(settings.catalog_url or folder.catalog_url)
     try:
         yield Shelf(catalog, settings.tenant)
@@ -51,19 +50,21 @@ def open_shelf(settings: Settings) -> Iterator[Shelf]:
 
 
 def read_questions(text: str | None, file: Path | None, image: Path | None) -> list[AskedQuestion]:
-    """The question given, or every line of a questions file; ValueError for both, neither, or a line that is not one."""
+    """The question given, or every line of a questions file; WrongCallError for both, neither, or a line that is not one."""
     if image and not image.is_file():
-        raise ValueError(f"{image} is not a file. Give --image a picture.")
+        raise WrongCallError(f"{image} is not a file. Give --image a picture.")
     if file is None:
         if text is None and image is None:
-            raise ValueError("No question given. Give one, or a file with --questions.")
+            raise WrongCallError("No question given. Give one, or a file with --questions.")
         return [AskedQuestion(clean_question(text) if text is not None else "", image=image)]
     if text is not None:
-        raise ValueError("Both a question and --questions were given. Give one of them.")
+        raise WrongCallError("Both a question and --questions were given. Give one of them.")
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{file} cannot be read as UTF-8 text ({error}). Give --questions a .jsonl file.") from None
+        raise WrongCallError(
+            f"{file} cannot be read as UTF-8 text ({error}). Give --questions a .jsonl file."
+        ) from None
     return [
         _read_line(line, f"{file} line {number}", file.parent) for number, line in enumerate(lines, 1) if line.strip()
     ]
@@ -73,9 +74,9 @@ def _read_line(line: str, place: str, folder: Path) -> AskedQuestion:
     try:
         fields: Any = json.loads(line)
     except ValueError as error:
-        raise ValueError(f"{place} is not JSON ({error}). Write one object a line.") from None
+        raise WrongCallError(f"{place} is not JSON ({error}). Write one object a line.") from None
     if not isinstance(fields, dict) or not isinstance(fields.get("question"), str):
-        raise ValueError(f'{place} has no "question" text. Write one object a line with "id" and "question".')
+        raise WrongCallError(f'{place} has no "question" text. Write one object a line with "id" and "question".')
     scope = fields.get("scope")
     scope = scope if isinstance(scope, dict) else {}
     image = fields.get("image")
@@ -91,7 +92,7 @@ def _read_line(line: str, place: str, folder: Path) -> AskedQuestion:
 def _strings(value: Any, place: str) -> tuple[str, ...]:
     values = value if isinstance(value, list) else [] if value is None else [value]
     if not all(isinstance(item, str) for item in values):
-        raise ValueError(f"{place}: scope holds {value!r}, not text.")
+        raise WrongCallError(f"{place}: scope holds {value!r}, not text.")
     return tuple(values)
 
 
@@ -109,19 +110,19 @@ def make_scope(
     videos: Sequence[str] | None,
     filters: Sequence[str] | None,
 ) -> Scope:
-    """What the question and the options `--video` and `--filter` allow; ValueError for an unknown video or key."""
+    """What the question and the options `--video` and `--filter` allow; WrongCallError for an unknown video or key."""
     labels: dict[str, tuple[str, ...]] = {}
     for item in [*(filters or ()), *question.filters]:
         key, separator, value = item.partition("=")
         if not separator or key not in FILTER_KEYS or not value:
-            raise ValueError(f"Unknown filter {item!r}. Write key=value; keys are {', '.join(FILTER_KEYS)}.")
+            raise WrongCallError(f"Unknown filter {item!r}. Write key=value; keys are {', '.join(FILTER_KEYS)}.")
         labels[key] = (*labels.get(key, ()), value)
     named = [*(videos or ()), *question.videos]
     return Scope(tenant, tuple(resolve_video(catalog, tenant, name).video_id for name in named), labels)
 
 
 def resolve_video(catalog: Catalog, tenant: str, name: str) -> Video:
-    """The video meant by an id, a path, a title, a file stem or the beginning of an id; ValueError for none or several."""
+    """The video meant by an id, a path, a title, a file stem or the beginning of an id; WrongCallError for none or several."""
     known = catalog.videos(tenant)
     path = os.path.abspath(os.path.expanduser(name))
     meanings = (
@@ -134,8 +135,8 @@ def resolve_video(catalog: Catalog, tenant: str, name: str) -> Video:
     )
     found = next((matches for matches in meanings if matches), [])
     if not found:
-        raise ValueError(f"No video {name!r} in the library. See: playhead videos")
+        raise WrongCallError(f"No video {name!r} in the library. See: playhead videos")
     if len(found) > 1:
         choices = ", ".join(f"{video.video_id[:8]} ({video.title})" for video in found[:5])
-        raise ValueError(f"{name!r} means {len(found)} videos: {choices}. Give an id.")
+        raise WrongCallError(f"{name!r} means {len(found)} videos: {choices}. Give an id.")
     return found[0]

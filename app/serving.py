@@ -55,4 +55,5 @@ def serve_library(settings: Settings, host: str | None = None, port: int | None 
     """Open the library and serve it until Ctrl-C; an empty library is made when there is none."""
     address, number = host or settings.host, port or settings.port
     with OpenLibrary(settings, f"playhead serve on http://{address}:{number}", create=True) as library:
+        library.answerer  # noqa: B018  a wrong endpoint or model is told before the page opens
         serve(LibraryService(library), address, number)

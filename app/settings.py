@@ -61,16 +61,20 @@ def read_settings(
             raise SettingsError(f"{name} is {value!r}, and must be above 0. Set it to a positive number or unset it.")
         return found
 
-    chosen_library = library or Path(text("PLAYHEAD_LIBRARY") or user_data_path("playhead"))
-    prompts = text("PLAYHEAD_PROMPTS")
-    try:
-        checked_tenant = check_tenant(tenant or text("PLAYHEAD_TENANT") or "local")
-    except ValueError as error:
-        raise SettingsError(str(error)) from None
+    def folder(name: str) -> Path | None:
+        value = text(name)
+        return Path(value).expanduser() if value else None
+
+    prompts = folder("PLAYHEAD_PROMPTS")
+    if prompts and not prompts.is_dir():
+        raise SettingsError(f"PLAYHEAD_PROMPTS is {prompts}, which is not a folder. Make it or unset it.")
+    port = number("PLAYHEAD_PORT", 7860)
+    if port != int(port) or port > 65535:
+        raise SettingsError(f"PLAYHEAD_PORT is {port:g}, not a port. Set it to a number from 1 to 65535.")
     return Settings(
-        library=chosen_library,
-        cache=Path(text("PLAYHEAD_CACHE") or user_cache_path("playhead")),
-        tenant=checked_tenant,
+        library=library or folder("PLAYHEAD_LIBRARY") or user_data_path("playhead"),
+        cache=folder("PLAYHEAD_CACHE") or user_cache_path("playhead"),
+        tenant=check_tenant(tenant or text("PLAYHEAD_TENANT") or "local"),
         catalog_url=text("PLAYHEAD_CATALOG_URL"),
         qdrant_url=text("PLAYHEAD_QDRANT_URL"),
         qdrant_api_key=text("PLAYHEAD_QDRANT_API_KEY"),
@@ -81,11 +85,11 @@ def read_settings(
         chat_model=text("PLAYHEAD_CHAT_MODEL"),
         openai_base_url=text("OPENAI_BASE_URL"),
         openai_api_key=text("OPENAI_API_KEY"),
-        prompts=Path(prompts) if prompts else None,
+        prompts=prompts,
         answer_seconds=number("PLAYHEAD_ANSWER_SECONDS", 60.0),
         decode_seconds=number("PLAYHEAD_DECODE_SECONDS", 900.0),
         host=text("PLAYHEAD_HOST") or "127.0.0.1",
-        port=int(number("PLAYHEAD_PORT", 7860)),
+        port=int(port),
     )
 
 

@@ -30,6 +30,8 @@ def answer_text(answer: Answer) -> str:
 
 def search_text(result: SearchResult) -> str:
     """One line and a snippet for every hit."""
+    if result.error:
+        return safe(result.error)
     if not result.evidence:
         return "Nothing in the library matches."
     lines = []

@@ -33,7 +33,8 @@ def check_citations(draft: Draft, offered: Collection[int]) -> CitationCheck:
 
 def _verdict(draft: Draft, kept: tuple[DraftSentence, ...], dropped: int) -> Verdict:
     if kept:
-        return Verdict(True, f"{len(kept)} of {len(draft.sentences)} sentences cite evidence")
+        forged = f"; {dropped} citations of evidence that was not offered were dropped" if dropped else ""
+        return Verdict(True, f"{len(kept)} of {len(draft.sentences)} sentences cite evidence{forged}")
     if draft.not_found:
         return Verdict(False, "the model found no answer in the evidence")
     if not draft.sentences:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -32,7 +33,7 @@ PATHS = Table(
     METADATA,
     Column("tenant", String, primary_key=True),
     Column("path", String, primary_key=True),
-    Column("video_id", String, nullable=False, index=True),
+    Column("video_id", String, primary_key=True, index=True),
 )
 TIMELINES = Table(
     "timelines",
@@ -74,7 +75,7 @@ class Catalog:
 
     def put(self, video: Video, timeline: Timeline) -> None:
         """Store a video and its timeline, replacing what was there."""
-        with self._engine.begin() as connection:
+        with self._writing() as connection:
             _delete(connection, video.tenant, video.video_id)
             row = {name: value for name, value in asdict(video).items() if name != "paths"}
             connection.execute(insert(VIDEOS), {**row, "tags": list(video.tags), "warnings": list(video.warnings)})
@@ -83,10 +84,10 @@ class Catalog:
             )
             _put_paths(connection, video.tenant, video.video_id, video.paths)
 
-    def add_path(self, tenant: str, video_id: str, path: str) -> None:
-        """Remember one more place where a known video lies."""
-        with self._engine.begin() as connection:
-            _put_paths(connection, tenant, video_id, [path])
+    def put_paths(self, tenant: str, video_id: str, paths: Sequence[str]) -> None:
+        """Remember where a known video lies, instead of what was remembered."""
+        with self._writing() as connection:
+            _put_paths(connection, tenant, video_id, paths)
 
     def get(self, tenant: str, video_id: str) -> Video | None:
         """One video, or None."""
@@ -101,15 +102,22 @@ class Catalog:
         """All videos of a tenant, by title."""
         return sorted(self._read(tenant, None), key=lambda video: (video.title.casefold(), video.video_id))
 
+    def video_ids(self) -> set[tuple[str, str]]:
+        """Every (tenant, video id)."""
+        with self._reading() as connection:
+            return {
+                (row.tenant, row.video_id) for row in connection.execute(select(VIDEOS.c.tenant, VIDEOS.c.video_id))
+            }
+
     def tenants(self) -> list[str]:
         """The tenants that have videos."""
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             return sorted(connection.execute(select(VIDEOS.c.tenant).distinct()).scalars())
 
     def timeline(self, tenant: str, video_id: str) -> Timeline:
         """The timeline of a known video; an empty one for an unknown video."""
         query = select(TIMELINES).where(TIMELINES.c.tenant == tenant, TIMELINES.c.video_id == video_id)
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             row = connection.execute(query).first()
         if row is None:
             return Timeline()
@@ -123,20 +131,47 @@ class Catalog:
 
     def delete(self, tenant: str, video_id: str) -> None:
         """Forget a video, its paths and its timeline."""
-        with self._engine.begin() as connection:
+        with self._writing() as connection:
             _delete(connection, tenant, video_id)
             connection.execute(delete(PATHS).where(PATHS.c.tenant == tenant, PATHS.c.video_id == video_id))
 
     def purge(self) -> None:
         """Rewrite the SQLite file so that no byte of deleted rows is left in it or its log."""
-        if self._engine.dialect.name == "sqlite":
-            with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                connection.exec_driver_sql("VACUUM")
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        if self._engine.dialect.name != "sqlite":
+            return
+        with self._reading() as connection:
+            plain = connection.execution_options(isolation_level="AUTOCOMMIT")
+            plain.exec_driver_sql("VACUUM")
+            busy = plain.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]
+        if busy:
+            raise LibraryError(
+                "Another process reads the catalog, so its log could not be emptied. Run the purge again."
+            )
 
     def close(self) -> None:
         """Release the database."""
         self._engine.dispose()
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with self._told(), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with self._told(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turn what the database raises into one line."""
+        try:
+            yield
+        except SQLAlchemyError as error:
+            address = self._engine.url.render_as_string(hide_password=True)
+            raise LibraryError(
+                f"The catalog {address} cannot be used ({_first_line(error)}). Try again, or restore it from a backup."
+            ) from error
 
     def _read(self, tenant: str, video_ids: list[str] | None) -> list[Video]:
         videos = select(VIDEOS).where(VIDEOS.c.tenant == tenant)
@@ -144,7 +179,7 @@ class Catalog:
         if video_ids is not None:
             videos = videos.where(VIDEOS.c.video_id.in_(video_ids))
             paths = paths.where(PATHS.c.video_id.in_(video_ids))
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             paths_of: dict[str, list[str]] = {}
             for row in connection.execute(paths):
                 paths_of.setdefault(row.video_id, []).append(row.path)
@@ -157,9 +192,8 @@ def _video(row: Row[Any], paths: tuple[str, ...]) -> Video:
 
 
 def _put_paths(connection: Connection, tenant: str, video_id: str, paths: Sequence[str]) -> None:
-    """A path belongs to the video that was last read there."""
-    for path in paths:
-        connection.execute(delete(PATHS).where(PATHS.c.tenant == tenant, PATHS.c.path == path))
+    connection.execute(delete(PATHS).where(PATHS.c.tenant == tenant, PATHS.c.video_id == video_id))
+    for path in dict.fromkeys(paths):
         connection.execute(insert(PATHS), {"tenant": tenant, "video_id": video_id, "path": path})
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ingest.schema import IndexMismatchError, LibraryError
+from ingest.schema import IndexMismatchError, LibraryError, WrongCallError
 
 FORMAT_VERSION = 1
 TENANT_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -34,6 +35,10 @@ class LibraryFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path.expanduser().resolve()
+        self._check_format()
+
+    def create(self) -> None:
+        """Make the folder, unless it is there; LibraryError when it cannot be written."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):
@@ -42,7 +47,11 @@ class LibraryFolder:
             raise LibraryError(
                 f"The library folder {self.path} cannot be written ({error.strerror}). Choose another with --library DIR."
             ) from error
-        self._check_format()
+
+    def check_exists(self) -> None:
+        """LibraryError when nothing has been ingested here yet."""
+        if not (self.path / "library.json").is_file():
+            raise LibraryError(f"There is no library at {self.path} yet. Run: playhead ingest ~/Videos")
 
     @property
     def index_folder(self) -> Path:
@@ -62,7 +71,8 @@ class LibraryFolder:
 
     def remove_frames(self, tenant: str, video_id: str) -> None:
         """Delete the keyframes of one video."""
-        shutil.rmtree(self.frames_folder(tenant, video_id), ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(self.frames_folder(tenant, video_id))
 
     @contextmanager
     def work_folder(self) -> Iterator[Path]:
@@ -71,15 +81,25 @@ class LibraryFolder:
         with tempfile.TemporaryDirectory(dir=self.path / "work") as folder:
             yield Path(folder)
 
-    def remove_leftover_work(self) -> None:
-        """Remove what a killed ingest left behind; only the owner of the library may call it."""
-        shutil.rmtree(self.path / "work", ignore_errors=True)
+    def remove_leftovers(self, live_index: str, video_ids: Collection[tuple[str, str]]) -> None:
+        """Remove what a killed ingest or reindex left: work, other indexes, keyframes of no (tenant, video).
+
+        Only the owner of the library may call it.
+        """
+        indexes = [path for path in self.index_folder.glob("*") if path.name != live_index]
+        frames = [path for path in self.path.glob("frames/*/*") if (path.parent.name, path.name) not in video_ids]
+        for path in (self.path / "work", *indexes, *frames):
+            shutil.rmtree(path, ignore_errors=True)
 
     def library_id(self) -> str:
         """A name that no other library has; made with the folder, so that libraries can share a Qdrant server."""
         path = self.path / "id"
         if not path.exists():
-            path.write_text(uuid.uuid4().hex[:12], encoding="ascii")
+            scratch = self.path / f"id.{os.getpid()}"
+            scratch.write_text(uuid.uuid4().hex[:12], encoding="ascii")
+            with contextlib.suppress(FileExistsError):
+                os.link(scratch, path)  # unlike a rename, it never replaces the name another process just gave
+            scratch.unlink()
         return path.read_text(encoding="ascii").strip()
 
     def models(self) -> dict[str, ModelRecord] | None:
@@ -135,5 +155,5 @@ def frame_name(time_seconds: float) -> str:
 def check_tenant(name: str) -> str:
     """The tenant's name, refused when it could not be a folder's name."""
     if not TENANT_NAME.fullmatch(name):
-        raise ValueError(f"A tenant is named by 1 to 64 letters, digits, - or _, got {name!r}.")
+        raise WrongCallError(f"A tenant is named by 1 to 64 letters, digits, - or _, got {name!r}.")
     return name

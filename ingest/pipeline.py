@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -25,6 +26,11 @@ from ingest.text_embedding import TextEmbedder, file_sha256, is_known_language
 from ingest.visual_embedding import ImageEmbedder
 
 VIDEO_ID_LENGTH = 24
+UNDESCRIBED = "/no manifest"
+SPEECH_NOT_READ = "speech was not read: no recogniser can be loaded. See: playhead doctor"
+
+log = logging.getLogger(__name__)
+
 OnStage = Callable[[str], None]
 
 
@@ -76,19 +82,26 @@ class Ingester:
             return self._ingest(source, on_stage)
         except (PlayheadError, OSError) as error:
             return IngestResult(path, source.title or path, "failed", error=" ".join(str(error).split()))
+        except Exception as error:  # one bad input, or one library's fault with it, must not end the others
+            log.debug("%s failed", path, exc_info=True)
+            fact = " ".join(f"{type(error).__name__}: {error}".split())
+            return IngestResult(path, source.title or path, "failed", error=f"{path} cannot be read ({fact}).")
 
     def _ingest(self, source: Source, on_stage: OnStage) -> IngestResult:
         on_stage("identify")
         path = _storable_path(source.path)
         video_id = self._identify(source)
         known = self._catalog.get(self._tenant, video_id)
-        paths = tuple(dict.fromkeys([*(known.paths if known else ()), path]))
+        there = [known_path for known_path in known.paths if os.path.exists(known_path)] if known else []
+        paths = tuple(dict.fromkeys([*there, path]))
         captions = _all_captions(source, paths)
+        if known:
+            source = _described(source, known)
         fingerprint = _fingerprint(source, captions)
-        if known and known.fingerprint == fingerprint:
-            self._retire_previous(path, video_id)
-            self._catalog.add_path(self._tenant, video_id, path)
-            return self._result(known, path, "unchanged")
+        if known and known.fingerprint == fingerprint and not self._misses_something(known):
+            replaced = self._retire_previous(source, path, video_id)
+            self._catalog.put_paths(self._tenant, video_id, paths)
+            return self._result(known, path, "updated" if replaced else "unchanged")
         with self._folder.work_folder() as work:
             media = None
             if source.media:
@@ -96,11 +109,16 @@ class Ingester:
                 media = decode_media(source.media, work, self._limits)
             video, timeline = self._read(source, video_id, paths, fingerprint, captions, media, on_stage)
             on_stage("embed")
-            self._keep_frames(video, media)
-            points = make_points(video, timeline, self._folder, self._embedder, self._image_embedder)
-        on_stage("publish")
-        self._index.replace(self._tenant, video_id, points)
-        replaced = self._retire_previous(path, video_id)
+            try:
+                self._keep_frames(video, media)
+                points = make_points(video, timeline, self._folder, self._embedder, self._image_embedder)
+                on_stage("publish")
+                self._index.replace(self._tenant, video_id, points)
+            except BaseException:
+                if not known:  # else no purge would ever find the pictures
+                    self._folder.remove_frames(self._tenant, video_id)
+                raise
+        replaced = self._retire_previous(source, path, video_id)
         self._catalog.put(video, timeline)
         return self._result(video, path, "updated" if known or replaced else "indexed")
 
@@ -127,6 +145,7 @@ class Ingester:
         duration = media.duration_seconds if media else source.duration_seconds or 0.0
         if not media:
             duration = max([duration, *(segment.end_seconds for segment in transcript)])
+        frames = sorted(media.frames, key=lambda frame: frame.time_seconds) if media else []
         if language and self._embedder and not is_known_language(self._embedder.name, language):
             warnings.append(
                 f"language {language} is not known to {self._embedder.name}: search by meaning will be poor. Set "
@@ -135,10 +154,10 @@ class Ingester:
         on_stage("screen text")
         screen_text, screen_tier = self._screen_text(media)
         timeline = Timeline(
-            transcript=fit_to(transcript, duration, warnings),
+            transcript=tuple(transcript),
             screen_text=tuple(screen_text),
             shots=_shots(media, duration),
-            keyframes=tuple(Keyframe(f.time_seconds, f.perceptual_hash) for f in media.frames) if media else (),
+            keyframes=tuple(Keyframe(frame.time_seconds, frame.perceptual_hash) for frame in frames),
             channels=self._channels(transcript, screen_tier if screen_text else None, media),
         )
         title = source.title or (media.title if media else None) or readable_stem(Path(paths[0]))
@@ -161,7 +180,28 @@ class Ingester:
         self, captions: Sequence[Path], media: DecodedMedia | None, warnings: list[str], on_stage: OnStage
     ) -> tuple[Sequence[TranscriptSegment], str | None]:
         """Captions first: an embedded track, then a sidecar, then the recogniser; with their language."""
-        tracks = [track for track in (media.subtitles if media else ()) if track.segments]
+        embedded = [track for track in (media.subtitles if media else ()) if track.segments]
+        for tracks in (embedded, self._sidecars(captions, media, warnings) if not embedded else []):
+            if tracks:
+                track = _preferred(tracks)
+                warnings.extend(track.warnings)
+                inside = fit_to(track.segments, media.duration_seconds, warnings) if media else track.segments
+                if inside:
+                    return inside, track.language
+        if not media or not media.audio_path:
+            return (), None
+        on_stage("speech")
+        transcriber = self._load_transcriber()
+        if transcriber is None:
+            warnings.append(SPEECH_NOT_READ)
+            return (), None
+        segments = fit_to(transcriber.transcribe(media.audio_path, None), media.duration_seconds, warnings)
+        return segments, segments[0].language if segments else None
+
+    def _sidecars(
+        self, captions: Sequence[Path], media: DecodedMedia | None, warnings: list[str]
+    ) -> list[CaptionTrack]:
+        tracks = []
         for path in captions:
             try:
                 tracks.append(read_captions(path, "sidecar captions"))
@@ -169,19 +209,7 @@ class Ingester:
                 if not media:
                     raise
                 warnings.append(str(error))
-        if tracks:
-            track = _preferred(tracks)
-            warnings.extend(track.warnings)
-            return track.segments, track.language
-        if not media or not media.audio_path:
-            return (), None
-        on_stage("speech")
-        transcriber = self._load_transcriber()
-        if transcriber is None:
-            warnings.append("speech was not read: no recogniser can be loaded. See: playhead doctor")
-            return (), None
-        segments = transcriber.transcribe(media.audio_path, None)
-        return segments, segments[0].language if segments else None
+        return tracks
 
     def _screen_text(self, media: DecodedMedia | None) -> tuple[list[ScreenText], str]:
         reader = self._load_screen_reader() if media and media.frames else None
@@ -218,14 +246,32 @@ class Ingester:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(frames, target)
 
-    def _retire_previous(self, path: str, video_id: str) -> bool:
-        """Drop the video that lay at this path before its content changed, unless it still lies elsewhere."""
-        previous = [v for v in self._catalog.videos(self._tenant) if path in v.paths and v.video_id != video_id]
+    def _retire_previous(self, source: Source, path: str, video_id: str) -> bool:
+        """Drop the videos that these files were before: other content at this path, or captions that now have media.
+
+        A video that still lies elsewhere only loses the path. Captions that a manifest gave an address are their own video.
+        """
+        if not source.media and source.url:
+            return False
+        taken = {path, *(os.path.abspath(caption) for caption in source.captions)}
+        previous = [
+            video
+            for video in self._catalog.videos(self._tenant)
+            if taken & set(video.paths) and video.video_id != video_id and not (video.url and path not in video.paths)
+        ]
         for video in previous:
-            if any(other != path and os.path.exists(other) for other in video.paths):
-                continue
-            remove_video(video, self._index, self._catalog, self._folder)
+            elsewhere = [other for other in video.paths if other not in taken and os.path.exists(other)]
+            if elsewhere:
+                self._catalog.put_paths(self._tenant, video.video_id, elsewhere)
+            else:
+                remove_video(video, self._index, self._catalog, self._folder)
         return bool(previous)
+
+    def _misses_something(self, known: Video) -> bool:
+        """Whether the index lost a known video, or a recogniser has come since it was read without one."""
+        if not self._index.count(self._tenant, known.video_id):
+            return True
+        return SPEECH_NOT_READ in known.warnings and self._load_transcriber() is not None
 
     def _result(self, video: Video, path: str, status: Literal["indexed", "unchanged", "updated"]) -> IngestResult:
         timeline = self._catalog.timeline(self._tenant, video.video_id)
@@ -268,26 +314,37 @@ def _preferred(tracks: Sequence[CaptionTrack]) -> CaptionTrack:
 def _all_captions(source: Source, paths: Sequence[str]) -> tuple[Path, ...]:
     """The source's caption files and those beside every other copy of the video, so that its name does not matter."""
     others = [Path(path) for path in paths if source.media and os.path.isfile(path)]
-    return tuple(sorted({*source.captions, *(found for path in others for found in find_sidecars(path))}))
+    return tuple(dict.fromkeys([*source.captions, *(found for path in others for found in find_sidecars(path))]))
+
+
+def _is_described(source: Source) -> bool:
+    """Whether a manifest says something about the video."""
+    return bool(source.title or source.url or source.tags or source.published_at or source.duration_seconds)
+
+
+def _described(source: Source, known: Video) -> Source:
+    """The source with what a manifest once said of the video, when it comes without one now."""
+    if _is_described(source) or known.fingerprint.endswith(UNDESCRIBED):
+        return source
+    return replace(
+        source, title=known.title, url=known.url, tags=known.tags, published_at=known.published_at,
+        duration_seconds=None if source.media else known.duration_seconds,
+    )  # fmt: skip
 
 
 def _fingerprint(source: Source, captions: Sequence[Path]) -> str:
-    """What a video is built from besides its media."""
-    built_from = {
-        "captions": sorted({file_sha256(path) for path in captions}),
-        "title": source.title,
-        "url": source.url,
-        "duration_seconds": source.duration_seconds,
-        "tags": source.tags,
-        "published_at": source.published_at,
-    }
-    return hashlib.sha256(json.dumps(built_from, sort_keys=True).encode()).hexdigest()
+    """What a video is built from besides its media: a digest of its captions and one of what a manifest says of it."""
+    heard = hashlib.sha256("".join(sorted({file_sha256(path) for path in captions})).encode()).hexdigest()
+    if not _is_described(source):
+        return heard + UNDESCRIBED
+    said = [source.title, source.url, source.tags, source.published_at]
+    return f"{heard}/{hashlib.sha256(json.dumps(said).encode()).hexdigest()}"
 
 
 def _shots(media: DecodedMedia | None, duration_seconds: float) -> tuple[Shot, ...]:
     if not media or not media.has_video:
         return ()
-    cuts = [cut for cut in media.cut_seconds if 0.0 < cut < duration_seconds]
+    cuts = sorted({cut for cut in media.cut_seconds if 0.0 < cut < duration_seconds})
     edges = [0.0, *cuts, duration_seconds]
     return tuple(Shot(start, end) for start, end in zip(edges, edges[1:], strict=False))
 

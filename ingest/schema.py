@@ -17,6 +17,10 @@ class PlayheadError(Exception):
     """A wrong world, told in one line: the fact, the value and the remedy."""
 
 
+class WrongCallError(ValueError):
+    """What was asked for cannot be meant: an unknown video, an empty question, a bad option."""
+
+
 class VideoError(PlayheadError):
     """One file cannot be indexed; the others are not harmed."""
 

@@ -14,8 +14,8 @@ log = logging.getLogger(__name__)
 def find_weights(name: str, patterns: tuple[str, ...]) -> Path | None:
     """The folder that holds a model's files, downloaded if need be, or None when they cannot be had here.
 
-    `name` is a folder or a hub repository; `patterns` limit the download (`*.safetensors`, never pickles).
-    Honours HF_HUB_OFFLINE, HF_HOME and HF_ENDPOINT through huggingface_hub.
+    `name` is a folder or a hub repository; `patterns` limit the download (safetensors, never pickles), the
+    first names the weights. Honours HF_HUB_OFFLINE, HF_HOME and HF_ENDPOINT through huggingface_hub.
     """
     found = local_weights(name, patterns)
     if found or name.count("/") != 1 or not hub_is_reachable():
@@ -40,9 +40,10 @@ def local_weights(name: str, patterns: tuple[str, ...]) -> Path | None:
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(name, allow_patterns=list(patterns), local_files_only=True))
+        found = Path(snapshot_download(name, allow_patterns=list(patterns), local_files_only=True))
     except LocalEntryNotFoundError:
         return None
+    return found if (found / patterns[0]).exists() else None  # a broken download left only part of it
 
 
 @functools.cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
@@ -17,6 +18,9 @@ MAX_SPAN_WORDS = 40
 SECOND_SPAN_PART = 0.92
 SHARED_WORDS_WEIGHT = 0.5
 RANK_PENALTY = 0.03
+NUMBER_IN_BRACKETS = re.compile(
+    r"[\[［【]\s*(\d[\d\s,;-]*)[\]］】]"
+)  # said in a video, it must not look like a citation
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +48,13 @@ def extractive_draft(question: str, evidence: Sequence[Evidence], similarity: Re
         if span.video_id != best.video_id and score >= SECOND_SPAN_PART * best_score:
             chosen.append(span)
             break
-    sentences = tuple(DraftSentence(f"“{span.text}”", (span.number,)) for span in chosen)
+    sentences = tuple(DraftSentence(f"“{quoted(span.text)}”", (span.number,)) for span in chosen)
     return Draft(sentences=sentences, not_found=False, raw=" ".join(sentence.text for sentence in sentences))
+
+
+def quoted(text: str) -> str:
+    """The text with numbers in brackets put in parentheses: said in a video, they must not look like citations."""
+    return NUMBER_IN_BRACKETS.sub(r"(\1)", text)
 
 
 def rank_spans(question: str, evidence: Sequence[Evidence], similarity: Reranker | None) -> list[tuple[float, Span]]:

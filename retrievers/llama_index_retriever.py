@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
@@ -36,6 +37,10 @@ class MomentRetriever(BaseRetriever):
             query_bundle.query_str, self._scope, self._limit, channels=self._channels, rerank=False
         )
         return [to_node(item) for item in found.evidence]
+
+    async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        """In a thread: LlamaIndex's default would block the event loop."""
+        return await asyncio.to_thread(self._retrieve, query_bundle)
 
 
 class RerankPostprocessor(BaseNodePostprocessor):

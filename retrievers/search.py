@@ -13,7 +13,7 @@ import numpy as np
 from ingest.bm25 import bm25_query
 from ingest.catalog import Catalog
 from ingest.index import DENSE_LEGS, SPARSE_LEGS, VISUAL_LEG, LegVector, Scope, VideoIndex
-from ingest.schema import Moment, Video
+from ingest.schema import Moment, Video, WrongCallError
 from ingest.text_embedding import TextEmbedder
 from ingest.visual_embedding import ImageEmbedder
 from retrievers.channels import CHANNEL_LEGS, CHANNELS
@@ -23,6 +23,7 @@ from retrievers.fusion import FusedHit, fuse
 from retrievers.rerank import Reranker
 
 LEG_LIMIT = 100
+LEG_HITS_PER_RESULT = 3  # two of three moments overlap a better one
 # Overlaps are dropped before reranking, so that the reranker reads this many different minutes.
 RERANK_LIMIT = 20
 FUSED_WEIGHT = 0.5
@@ -71,7 +72,9 @@ class Searcher:
         with clock.stage("embed"):
             queries = self._image_query(image) if image else self._text_queries(question, channels)
         with clock.stage("search"):
-            leg_hits = self._index.search(queries, scope, LEG_LIMIT) if queries else {}
+            leg_hits = (
+                self._index.search(queries, scope, max(LEG_LIMIT, LEG_HITS_PER_RESULT * limit)) if queries else {}
+            )
             reranker = self._reranker if rerank and not image else None
             candidates = self._candidates(fuse(leg_hits), scope.tenant, max(limit, RERANK_LIMIT if reranker else 0))
         with clock.stage("rerank"):
@@ -106,7 +109,7 @@ class Searcher:
 
     def _candidates(self, fused: Sequence[FusedHit], tenant: str, limit: int) -> list[Candidate]:
         """The best fused hits, overlaps dropped; loads three times as many because two of three moments overlap."""
-        hits = {hit.moment_id: hit for hit in fused[: 3 * limit]}
+        hits = {hit.moment_id: hit for hit in fused[: LEG_HITS_PER_RESULT * limit]}
         moments = self._index.fetch(tenant, list(hits))
         videos = self._catalog.get_many(tenant, [moment.video_id for moment in moments])
         found = [(Candidate(hits[m.moment_id], m, videos[m.video_id]), m) for m in moments if m.video_id in videos]
@@ -145,12 +148,12 @@ def _standardised(scores: np.ndarray[tuple[int], np.dtype[np.float64]]) -> np.nd
 
 
 def clean_question(question: str) -> str:
-    """The question as one line without what no tokenizer can read; ValueError when it is empty or far too long."""
+    """The question as one line without what no tokenizer can read; WrongCallError when it is empty or far too long."""
     cleaned = " ".join(question.encode("utf-8", "replace").decode("utf-8").split())
     if not cleaned:
-        raise ValueError("The question is empty. Ask something about the videos.")
+        raise WrongCallError("The question is empty. Ask something about the videos.")
     if len(cleaned) > MAX_QUESTION_CHARACTERS:
-        raise ValueError(
+        raise WrongCallError(
             f"The question has {len(cleaned):,} characters, {MAX_QUESTION_CHARACTERS:,} at most. Ask a shorter one."
         )
     return cleaned

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,20 +54,46 @@ def test_tenants_do_not_see_each_other(catalog: Catalog) -> None:
     assert catalog.get("local", "abc") == VIDEO
 
 
-def test_putting_again_replaces_and_paths_add_up(catalog: Catalog) -> None:
+def test_putting_again_replaces_what_was_there(catalog: Catalog) -> None:
     catalog.put(VIDEO, TIMELINE)
-    catalog.add_path("local", "abc", "/b/copy.mp4")
+    catalog.put_paths("local", "abc", ["/a/lions.mp4", "/b/copy.mp4"])
+    found = catalog.get("local", "abc")
+    assert found is not None
+    assert found.paths == ("/a/lions.mp4", "/b/copy.mp4")
     catalog.put(replace(VIDEO, title="New"), Timeline())
     found = catalog.get("local", "abc")
     assert found is not None
-    assert (found.title, found.paths) == ("New", ("/a/lions.mp4", "/b/copy.mp4"))
+    assert (found.title, found.paths) == ("New", ("/a/lions.mp4",))
     assert catalog.timeline("local", "abc") == Timeline()
 
 
-def test_a_path_belongs_to_the_video_last_read_there(catalog: Catalog) -> None:
+def test_two_videos_of_one_caption_file_keep_its_path(catalog: Catalog) -> None:
     catalog.put(VIDEO, TIMELINE)
     catalog.put(replace(VIDEO, video_id="def"), TIMELINE)
-    assert {video.video_id: video.paths for video in catalog.videos("local")} == {"abc": (), "def": ("/a/lions.mp4",)}
+    assert {video.paths for video in catalog.videos("local")} == {("/a/lions.mp4",)}
+
+
+def test_a_reader_in_the_way_of_a_purge_is_told(catalog: Catalog, tmp_path: Path) -> None:
+    catalog.put(VIDEO, TIMELINE)
+    reader = sqlite3.connect(tmp_path / "catalog.sqlite")
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM videos").fetchall()
+    catalog.delete("local", "abc")
+    with pytest.raises(LibraryError, match="again"):
+        catalog.purge()
+    reader.close()
+    catalog.purge()
+
+
+def test_a_damaged_database_is_one_line(tmp_path: Path) -> None:
+    catalog = Catalog(f"sqlite:///{tmp_path / 'catalog.sqlite'}")
+    catalog.put(VIDEO, TIMELINE)
+    catalog.close()
+    for path in tmp_path.glob("catalog.sqlite*"):
+        path.write_bytes(b"x" * 9000)
+    with pytest.raises(LibraryError) as error:
+        Catalog(f"sqlite:///{tmp_path / 'catalog.sqlite'}").videos("local")
+    assert "\n" not in str(error.value)
 
 
 def test_purge_leaves_no_byte_of_a_deleted_video(catalog: Catalog, tmp_path: Path) -> None:

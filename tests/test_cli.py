@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -147,11 +148,12 @@ def test_purge_leaves_no_byte_in_the_library(playhead: Playhead, tmp_path: Path)
         (["ask", "x" * 5000], 2, "2,000 at most"),
         (["search", "x", "--channel", "smell"], 2, "smell"),
         (["search", "x", "--filter", "colour=red"], 2, "colour=red"),
-        (["search", "x", "--image", "missing.png"], 2, "missing.png"),
+        (["search", "--image", "missing.png"], 2, "missing.png"),
         (["ask", "--questions", "missing.jsonl"], 2, "missing.jsonl"),
         (["show", "nothing"], 2, "nothing"),
         (["reindex", "--channel", "smell"], 2, "smell"),
-        (["--tenant", "../x", "videos"], 1, "../x"),
+        (["--tenant", "../x", "videos"], 2, "../x"),
+        (["search", "x", "--image", __file__], 2, "one of them"),
         (["fly"], 2, "fly"),
         (["search", "x", "--k", "0"], 2, "--k"),
     ],
@@ -261,6 +263,80 @@ def test_reindex_embeds_again_and_keeps_answers(playhead: Playhead, talks: Path)
     before = [hit["moment_id"] for hit in playhead("search", "dough", "--json").json["hits"]]
     assert playhead("reindex", "--json").json == {"videos": 3}
     assert [hit["moment_id"] for hit in playhead("search", "dough", "--json").json["hits"]] == before
+
+
+def test_reindex_to_another_model_keeps_every_video_and_leaves_nothing_of_the_old(
+    playhead: Playhead, talks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from test_text_embedding import tiny_model
+
+    playhead("ingest", talks)
+    monkeypatch.setenv("PLAYHEAD_TEXT_MODEL", str(tiny_model(tmp_path / "model", "mean_tokens")))
+    assert playhead("ask", "what rises").status == 1
+    assert playhead("reindex", "--json").json == {"videos": 3}
+    found = playhead("search", "dough", "--json").json
+    assert found["tiers"]["text embedding"] == str(tmp_path / "model")
+    assert {hit["video_title"] for hit in found["hits"]} == set(TALKS)
+    assert len(list((tmp_path / "library" / "index").iterdir())) == 1
+
+
+def test_reindex_to_a_model_that_cannot_be_had_loses_nothing(
+    playhead: Playhead, talks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    playhead("ingest", talks)
+    monkeypatch.setenv("PLAYHEAD_TEXT_MODEL", "nobody/no-such-model")
+    ran = playhead("reindex")
+    assert (ran.status, one_line(ran.err)) == (1, True)
+    monkeypatch.delenv("PLAYHEAD_TEXT_MODEL")
+    assert "MiniLM" in playhead("search", "dough", "--json").json["tiers"]["text embedding"]
+
+
+def test_a_lost_index_is_read_again(playhead: Playhead, talks: Path, tmp_path: Path) -> None:
+    playhead("ingest", talks)
+    shutil.rmtree(tmp_path / "library" / "index")
+    assert {video["status"] for video in playhead("ingest", talks, "--json").json["videos"]} == {"updated"}
+    assert playhead("search", "dough", "--json").json["hits"]
+
+
+def test_two_addresses_with_one_caption_file_stay_two_videos(playhead: Playhead, tmp_path: Path) -> None:
+    write_talk(tmp_path, "bees", TALKS["bees"])
+    rows = [{"title": f"T{n}", "captions": "bees.vtt", "url": f"https://video.example/{n}"} for n in (1, 2)]
+    (tmp_path / "manifest.jsonl").write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    for _ in range(2):
+        assert playhead("ingest", tmp_path / "manifest.jsonl").status == 0
+    assert [video["title"] for video in playhead("videos", "--json").json["videos"]] == ["T1", "T2"]
+
+
+def test_a_bad_line_in_a_batch_of_searches_is_told_and_counted(playhead: Playhead, talks: Path, tmp_path: Path) -> None:
+    playhead("ingest", talks)
+    file = tmp_path / "questions.jsonl"
+    rows = [{"id": 1, "image": "missing.png", "question": ""}, {"id": 2, "question": "dough"}]
+    file.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    ran = playhead("search", "--questions", file, "--json")
+    lines = [json.loads(line) for line in ran.out.splitlines()]
+    assert ran.status == 1
+    assert "missing.png" in lines[0]["error"]
+    assert lines[1]["hits"]
+
+
+def test_numbers_in_brackets_that_a_video_says_are_no_citations(playhead: Playhead, tmp_path: Path) -> None:
+    write_talk(tmp_path, "prizes", ["Karl von Frisch won the Nobel Prize [2] in 1973 [7] for bees."])
+    playhead("ingest", tmp_path / "prizes.vtt")
+    answer = playhead("ask", "Who won the Nobel Prize for bees?", "--json").json
+    assert "(2)" in answer["answer"]
+    assert "[2]" not in answer["answer"]
+
+
+def test_without_a_command_the_guide_is_printed(playhead: Playhead) -> None:
+    ran = playhead()
+    assert (ran.status, ran.err) == (0, "")
+    assert "First steps" in ran.out
+
+
+def test_looking_at_a_library_that_is_not_there_makes_none(playhead: Playhead, tmp_path: Path) -> None:
+    for command in (["videos"], ["ask", "x"], ["doctor"]):
+        playhead("--library", tmp_path / "typo", *command)
+    assert not (tmp_path / "typo").exists()
 
 
 def test_a_dry_run_reads_nothing(playhead: Playhead, talks: Path, tmp_path: Path) -> None:

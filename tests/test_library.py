@@ -13,6 +13,7 @@ from ingest.schema import IndexMismatchError, LibraryError
 def test_models_are_remembered(tmp_path: Path) -> None:
     folder = LibraryFolder(tmp_path / "new" / "library")
     assert folder.models() is None
+    folder.create()
     models = {"text": ModelRecord("all-MiniLM-L6-v2", 384, "53aa")}
     folder.record_models(models)
     assert LibraryFolder(folder.path).models() == models
@@ -43,7 +44,7 @@ def test_a_record_that_cannot_be_used_is_told_in_one_line(
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(LibraryError, match="--library"):
-        LibraryFolder(tmp_path / "file" / "library")
+        LibraryFolder(tmp_path / "file" / "library").create()
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", "x" * 65, "a b", "é"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -41,6 +42,7 @@ class Kit:
 
     def __init__(self, path: Path) -> None:
         self.folder = LibraryFolder(path)
+        self.folder.create()
         self.catalog = Catalog(self.folder.catalog_url)
         self.embedder = HashEmbedder()
         images = FingerprintEmbedder()
@@ -174,6 +176,62 @@ def test_what_is_said_after_the_end_is_counted_and_left_out() -> None:
     kept = fit_to(segments, 4.0, warnings)
     assert [(segment.start_seconds, segment.end_seconds) for segment in kept] == [(0.0, 2.0), (3.0, 4.0)]
     assert len(warnings) == 1
+
+
+def test_a_renamed_file_is_found_under_its_new_name_only(kit: Kit, clip: Path, tmp_path: Path) -> None:
+    old = Path(shutil.copy(clip, tmp_path / "old.mp4"))
+    kit.ingest(old)
+    new = old.rename(tmp_path / "new.mp4")
+    (result,) = kit.ingest(new).values()
+    assert result.status == "unchanged"
+    (video,) = kit.catalog.videos("local")
+    assert video.paths == (str(new),)
+
+
+def test_captions_that_get_their_video_later_are_one_video(kit: Kit, clip: Path, tmp_path: Path) -> None:
+    write_talk(tmp_path, "talk", ["Words from the captions."], 2.0)
+    kit.ingest(tmp_path / "talk.vtt")
+    shutil.copy(clip, tmp_path / "talk.mp4")
+    (result,) = kit.ingest(tmp_path / "talk.mp4").values()
+    assert result.status == "updated"
+    assert [video.video_id for video in kit.catalog.videos("local")] == [result.video_id]
+
+
+def test_what_a_manifest_said_stays_when_the_file_is_ingested_alone(kit: Kit, clip: Path, tmp_path: Path) -> None:
+    video = Path(shutil.copy(clip, tmp_path / "talk.mp4"))
+    row = {"media": "talk.mp4", "title": "The Talk", "url": "https://video.example/1", "tags": ["bees"]}
+    (tmp_path / "manifest.jsonl").write_text(json.dumps(row), encoding="utf-8")
+    kit.ingest(tmp_path / "manifest.jsonl")
+    (result,) = kit.ingest(video).values()
+    assert (result.status, result.title) == ("unchanged", "The Talk")
+    write_talk(tmp_path, "talk", ["New words."], 2.0)
+    (result,) = kit.ingest(video).values()
+    assert (result.status, result.title) == ("updated", "The Talk")
+    (known,) = kit.catalog.videos("local")
+    assert (known.url, known.tags) == ("https://video.example/1", ("bees",))
+
+
+def test_speech_is_read_once_a_recogniser_has_come(kit: Kit, clip: Path) -> None:
+    heard = kit.transcriber
+    kit.transcriber = None  # type: ignore[assignment]
+    (result,) = kit.ingest(clip).values()
+    assert "speech" not in result.channels
+    kit.transcriber = heard
+    (result,) = kit.ingest(clip).values()
+    assert (result.status, result.channels["speech"]) == ("updated", "counting")
+
+
+def test_a_fault_of_a_model_fails_one_video_and_leaves_no_pictures(
+    kit: Kit, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(texts: object) -> None:
+        raise RuntimeError("CUDA out of memory")
+
+    monkeypatch.setattr(kit.embedder, "embed", fails)
+    (result,) = kit.ingest(clip).values()
+    assert result.status == "failed"
+    assert "CUDA out of memory" in str(result.error)
+    assert not list(kit.folder.path.glob("frames/*/*"))
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX names")

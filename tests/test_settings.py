@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.settings import SettingsError, read_settings
+from ingest.schema import WrongCallError
 
 
 def test_defaults_need_nothing() -> None:
@@ -31,7 +32,7 @@ def test_options_win_over_the_environment() -> None:
     ],
 )
 def test_a_bad_value_is_told_with_the_remedy(given: dict[str, str], told: str) -> None:
-    with pytest.raises(SettingsError, match=told.replace(".", r"\.")):
+    with pytest.raises((SettingsError, WrongCallError), match=told.replace(".", r"\.")):
         read_settings(given)
 
 
