@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from prompts.draft import Draft, DraftSentence
 from prompts.extractive import extractive_draft
 from retrievers.evidence import Evidence, SearchResult
 from retrievers.rerank import Reranker
-from retrievers.search import Searcher, Stopwatch, clean_question
+from retrievers.search import Searcher, Stopwatch, clean_question, spoken_and_seen
 
 EVIDENCE_LIMIT = 6
 EXTRACTIVE_TIER = "extractive"
@@ -77,7 +77,7 @@ class Answerer:
             return _abstention(question, route, found, sufficiency.confidence, sufficiency.reason, clock)
         with clock.stage("draft"):
             drafted = self._draft(question, found.evidence, route, on_sentence)
-        kept, dropped, citations = check_citations(drafted.draft, {item.number for item in found.evidence})
+        kept, dropped, citations = check_citations(drafted.draft, evidence_texts(found.evidence))
         if not citations.passed:
             reason = drafted.note or citations.reason
             return _abstention(question, route, found, sufficiency.confidence, reason, clock, drafted.tier)
@@ -110,7 +110,7 @@ class Answerer:
     def _chat_draft(
         self, chat: ChatModel, question: str, evidence: Sequence[Evidence], on_sentence: OnSentence
     ) -> Draft:
-        offered = {item.number for item in evidence}
+        offered = evidence_texts(evidence)
         reader = SentenceReader()
         for delta in chat.stream(build_answer_prompt(question, evidence, self._prompts_folder)):
             _tell(reader.feed(delta), offered, on_sentence)
@@ -119,8 +119,13 @@ class Answerer:
 
     def _quote(self, question: str, evidence: Sequence[Evidence], on_sentence: OnSentence) -> Draft:
         draft = extractive_draft(question, evidence, self._similarity)
-        _tell(draft.sentences, {item.number for item in evidence}, on_sentence)
+        _tell(draft.sentences, evidence_texts(evidence), on_sentence)
         return draft
+
+
+def evidence_texts(evidence: Sequence[Evidence]) -> dict[int, str]:
+    """What each number offers."""
+    return {item.number: spoken_and_seen(item.video, item.moment) for item in evidence}
 
 
 def cited_text(sentence: DraftSentence) -> str:
@@ -128,7 +133,7 @@ def cited_text(sentence: DraftSentence) -> str:
     return f"{sentence.text} {''.join(f'[{number}]' for number in sentence.numbers)}"
 
 
-def _tell(sentences: Sequence[DraftSentence], offered: set[int], on_sentence: OnSentence) -> None:
+def _tell(sentences: Sequence[DraftSentence], offered: Mapping[int, str], on_sentence: OnSentence) -> None:
     for sentence in sentences:
         checked = check_sentence(sentence, offered)
         if checked:

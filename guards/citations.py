@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from guards.verdict import Verdict
 from prompts.draft import Draft, DraftSentence
+
+TIMECODE = re.compile(r"\b\d{1,2}:\d{2}(?::\d{2})?\b|\b\d+ seconds into\b")
 
 
 class CitationCheck(NamedTuple):
@@ -17,13 +20,18 @@ class CitationCheck(NamedTuple):
     verdict: Verdict
 
 
-def check_sentence(sentence: DraftSentence, offered: Collection[int]) -> DraftSentence | None:
-    """The sentence with only the offered numbers; None when none is left, so that uncited text is never shown."""
+def check_sentence(sentence: DraftSentence, offered: Mapping[int, str]) -> DraftSentence | None:
+    """The sentence with only the offered numbers; None when none is left, so that uncited text is never shown.
+
+    `offered` are the texts of the evidence by number. A timecode that no cited text holds is the model's own: None too.
+    """
     numbers = tuple(number for number in sentence.numbers if number in offered)
-    return DraftSentence(sentence.text, numbers) if numbers else None
+    cited = " ".join(offered[number] for number in numbers)
+    invented = [time for time in TIMECODE.findall(sentence.text) if time not in cited]
+    return DraftSentence(sentence.text, numbers) if numbers and not invented else None
 
 
-def check_citations(draft: Draft, offered: Collection[int]) -> CitationCheck:
+def check_citations(draft: Draft, offered: Mapping[int, str]) -> CitationCheck:
     """The checked sentences of a whole draft; a draft of which nothing is left abstains."""
     checked = (check_sentence(sentence, offered) for sentence in draft.sentences)
     kept = tuple(sentence for sentence in checked if sentence)

@@ -10,7 +10,7 @@ from guards.citations import check_citations, check_sentence
 from prompts.answer import read_answer_reply
 from prompts.draft import Draft, DraftSentence
 
-OFFERED = {1, 2, 3}
+OFFERED = {1: "It rains at 7:30.", 2: "It snows.", 3: ""}
 
 
 @pytest.mark.parametrize(
@@ -44,8 +44,22 @@ def test_a_reply_is_checked(reply: str, kept: int, dropped: int, passed: bool, t
     assert told in check.verdict.reason
 
 
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("The train leaves at 7:30.", True),
+        ("At 12:34 he says it rains.", False),
+        ("It rains 75 seconds into the video.", False),
+        ("It rains on 30 days.", True),
+        ("Aspect 16:9 is wide.", True),
+    ],
+)
+def test_a_time_that_the_evidence_does_not_hold_is_not_shown(text: str, kept: bool) -> None:
+    assert (check_sentence(DraftSentence(text, (1,)), OFFERED) is not None) == kept
+
+
 def test_nothing_offered_means_nothing_shown() -> None:
-    assert not check_citations(read_answer_reply("It rains [1]."), set()).verdict.passed
+    assert not check_citations(read_answer_reply("It rains [1]."), {}).verdict.passed
 
 
 NUMBERS = st.lists(st.integers(0, 12), max_size=4).map(tuple)
@@ -54,7 +68,7 @@ NUMBERS = st.lists(st.integers(0, 12), max_size=4).map(tuple)
 @given(st.lists(NUMBERS, max_size=6), st.sets(st.integers(1, 12)))
 def test_no_number_is_shown_that_was_not_offered(cited: list[tuple[int, ...]], offered: set[int]) -> None:
     draft = Draft(tuple(DraftSentence("It rains.", numbers) for numbers in cited), not_found=False, raw="")
-    check = check_citations(draft, offered)
+    check = check_citations(draft, dict.fromkeys(offered, ""))
     assert all(sentence.numbers and set(sentence.numbers) <= offered for sentence in check.sentences)
     shown = sum(len(sentence.numbers) for sentence in check.sentences)
     assert shown + check.dropped_numbers == sum(len(numbers) for numbers in cited)
