@@ -28,11 +28,12 @@ clean:
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Playhead needs Python 3.11 or later, this is %s. Try: make PYTHON=python3.12 demo" % sys.version.split()[0])'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Playhead needs Python 3.11 or later, this is %s. Try: make PYTHON=python3.12 demo" % sys.version.split()[0])'
 	$(PYTHON) -m venv $(VENV)
 
 # torch goes first and pinned: its plain build is the one that fits every machine.
 $(VENV)/ready: $(VENV)/bin/python pyproject.toml constraints.txt
+	@echo "Installing into $(VENV): two or three minutes, once."
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(TORCH)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[offline]'
 	touch $@

@@ -11,7 +11,7 @@ from app.chat_model import ChatModel, ChatModelError
 from app.citing import cite
 from guards.citations import check_citations, check_sentence
 from guards.routing import Router
-from guards.sufficiency import SufficiencyJudge
+from guards.sufficiency import MIN_CONFIDENCE, SufficiencyJudge
 from guards.verdict import RouteVerdict
 from ingest.index import Scope
 from ingest.schema import WrongCallError
@@ -80,7 +80,8 @@ class Answerer:
         kept, dropped, citations = check_citations(drafted.draft, evidence_texts(found.evidence))
         if not citations.passed:
             reason = drafted.note or citations.reason
-            return _abstention(question, route, found, sufficiency.confidence, reason, clock, drafted.tier)
+            confidence = min(sufficiency.confidence, MIN_CONFIDENCE)  # whoever read the evidence found no answer in it
+            return _abstention(question, route, found, confidence, reason, clock, drafted.tier)
         return Answer(
             question=question,
             route=route.route,

@@ -117,7 +117,9 @@ class OpenAIChat:
             problem = status_problem(error)
         except openai.APIError as error:
             problem = Problem("reported an error", "See its log", error.message)
-        except ValueError:  # what is not JSON, or not text
+        except ChatModelError:
+            raise
+        except (ValueError, AttributeError, TypeError, KeyError):  # no JSON, or JSON that the SDK trips over
             problem = Problem("sent a reply that is not JSON", "Check that OPENAI_BASE_URL is a chat endpoint")
         raise self._error(problem) from None  # the SDK's errors hold the request, and with it the key
 

@@ -64,7 +64,7 @@ def moment_url(video: Video, seconds: float) -> str:
         if PurePosixPath(parts.path).suffix.lower() in MEDIA_SUFFIXES:
             return urlunsplit(parts._replace(fragment=f"t={seconds:.1f}"))
         kept = [part for part in parts.query.split("&") if part and part.partition("=")[0] != "t"]
-        return urlunsplit(parts._replace(query="&".join([*kept, f"t={int(seconds)}"])))
+        return urlunsplit(parts._replace(query="&".join([*kept, f"t={int(seconds)}"]), fragment=""))
     if video.paths:
         return f"{Path(video.paths[0]).as_uri()}#t={seconds:.1f}"
     return f"#t={seconds:.1f}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -77,7 +76,7 @@ def options(
 
 @cli.command()
 def ingest(
-    paths: Annotated[list[Path], typer.Argument(help="Files, folders, caption files, or a manifest.jsonl.")],
+    paths: Annotated[list[str], typer.Argument(help="Files, folders, caption files, or a manifest.jsonl.")],
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be read and how long it takes.")
     ] = False,
@@ -85,7 +84,10 @@ def ingest(
     """Read videos into the library. What is known and unchanged is skipped; a bad file never stops the others."""
     from app.ingesting import estimate_paths, ingest_paths
 
-    report = estimate_paths(CALL.settings(), paths) if dry_run else ingest_paths(CALL.settings(), paths)
+    if "" in paths:
+        raise WrongCallError("A path is empty, perhaps from an unset variable. Give a file or a folder.")
+    named = [Path(path) for path in paths]
+    report = estimate_paths(CALL.settings(), named) if dry_run else ingest_paths(CALL.settings(), named)
     show(report.as_json(), report.as_text())
     raise typer.Exit(FAILED if report.failed else DONE)
 
@@ -241,7 +243,7 @@ def reindex(
 @cli.command()
 def serve(
     host: Annotated[str | None, typer.Option(help="The address to listen on.", show_default="127.0.0.1")] = None,
-    port: Annotated[int | None, typer.Option(help="The port.", show_default="7860")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="The port.", show_default="7860")] = None,
 ) -> None:
     """Open the chat page and the HTTP API."""
     from app.serving import serve_library
@@ -311,9 +313,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return complain(None, "Stopped.", 130)
     except WrongCallError as error:
         return complain(error, str(error), WRONG_CALL)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
     except (PlayheadError, OSError) as error:
         return complain(error, str(error), FAILED)
     except Exception as error:  # a fault of ours: still one line, and the rest on demand

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 import sys
 from pathlib import Path
 
@@ -45,5 +46,6 @@ def run_demo(settings: Settings, *, serve_chat: bool, own_library: bool) -> None
         for question in DEMO_QUESTIONS:
             print(f"\n> {question}\n")
             print(answer_text(library.answerer.ask(question, Scope(settings.tenant))))
+        print(f"\nAsk it more: playhead --library {shlex.quote(str(settings.library))} ask QUESTION\n")
         if serve_chat:
             serve(LibraryService(library), settings.host, settings.port, DEMO_QUESTIONS)

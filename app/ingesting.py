@@ -16,7 +16,7 @@ from app.settings import Settings
 from app.text_forms import safe
 from ingest.media import MediaLimits, probe_media
 from ingest.pipeline import IngestResult
-from ingest.schema import PlayheadError, WrongCallError, timecode
+from ingest.schema import LibraryError, PlayheadError, WrongCallError, timecode
 from ingest.sources import Source, SourceFailure, find_sources, printable
 
 FileState = tuple[float, int]
@@ -51,7 +51,7 @@ class IngestReport:
             for status in ("indexed", "updated", "unchanged", "failed")
         }
         lines.append(f"{', '.join(f'{n} {status}' for status, n in counts.items() if n)} in {self.seconds:.1f} s")
-        return "\n".join([*lines, *(f"failed  {result.error}" for result in failures)])
+        return "\n".join([*lines, *(f"failed    {safe(result.path)}: {result.error}" for result in failures)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,14 +135,19 @@ def watch_folder(settings: Settings, folder: Path, on_report: Callable[[IngestRe
         sources = find_sources([folder])[0] if changed else []
         ready = [source for source in sources if _files(source) <= settled and _files(source) & changed]
         if ready:
-            with OpenLibrary(settings, "playhead watch", create=True) as library:
-                on_report(ingest_sources(library, ready))
+            try:
+                with OpenLibrary(settings, "playhead watch", create=True) as library:
+                    on_report(ingest_sources(library, ready))
+            except LibraryError as error:  # somebody else has it open: the next look tries again
+                print(f"playhead: {error}", file=sys.stderr)
+                changed = set()
         done.update({path: now[path] for path in changed})
         before = now
         time.sleep(WATCH_SECONDS)
 
 
 def _files(source: Source) -> set[Path]:
+    """The files that a source is read from."""
     return {*([source.media] if source.media else []), *source.captions}
 
 
@@ -186,7 +191,12 @@ def _failed(failure: SourceFailure) -> IngestResult:
 def _result_line(result: IngestResult) -> str:
     channels = ", ".join(f"{channel}: {tier}" for channel, tier in result.channels.items()) or "nothing heard or read"
     length = timecode(result.duration_seconds)
-    return f"{result.status:9} {safe(result.title)}  {length}  {result.moments} moments  ({channels})"
+    return f"{result.status:9} {safe(result.title)}  {length}  {count(result.moments, 'moment')}  ({channels})"
+
+
+def count(number: int, noun: str) -> str:
+    """A number with its noun: 1 moment, 2 moments."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _warnings(result: IngestResult) -> list[str]:

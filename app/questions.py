@@ -60,7 +60,7 @@ def read_questions(text: str | None, file: Path | None, image: Path | None) -> l
     if text is not None:
         raise WrongCallError("Both a question and --questions were given. Give one of them.")
     try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        lines = file.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise WrongCallError(
             f"{file} cannot be read as UTF-8 text ({error}). Give --questions a .jsonl file."
@@ -73,12 +73,14 @@ def read_questions(text: str | None, file: Path | None, image: Path | None) -> l
 def _read_line(line: str, place: str, folder: Path) -> AskedQuestion:
     try:
         fields: Any = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise WrongCallError(f"{place} is not JSON ({error}). Write one object a line.") from None
     if not isinstance(fields, dict) or not isinstance(fields.get("question"), str):
         raise WrongCallError(f'{place} has no "question" text. Write one object a line with "id" and "question".')
     scope = fields.get("scope")
-    scope = scope if isinstance(scope, dict) else {}
+    scope = {} if scope is None or isinstance(scope, str) else scope
+    if not isinstance(scope, dict) or not set(scope) <= {"video", "filter"}:
+        raise WrongCallError(f'{place}: a scope is an object with "video" and "filter", got {fields["scope"]!r}.')
     image = fields.get("image")
     return AskedQuestion(
         text=fields["question"],

@@ -94,4 +94,15 @@ def read_settings(
 
 
 def _dotenv() -> dict[str, str]:
-    return {name: value for name, value in dotenv_values(Path.cwd() / ".env").items() if value is not None}
+    """The lines of `.env` in the current folder; a file that cannot be read as such is a SettingsError."""
+    path = Path.cwd() / ".env"
+    if not path.is_file():
+        return {}
+    try:
+        found = dotenv_values(path, verbose=False)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read ({error}). Save it as UTF-8 text or remove it.") from None
+    broken = [name for name, value in found.items() if value is None]
+    if broken:
+        raise SettingsError(f"{path} holds {broken[0]!r}, which is no NAME=value line. Correct it.")
+    return {name: value for name, value in found.items() if value is not None}

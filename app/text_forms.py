@@ -23,7 +23,7 @@ def answer_text(answer: Answer) -> str:
     if answer.status == "abstained" and answer.evidence:
         lines.append("Closest moments:")
         lines += [f"  {place(item)}" for item in answer.evidence[:CLOSEST_MOMENTS]]
-    by = f", by {answer.tiers['answer']}" if answer.citations else ""
+    by = f", by {safe(answer.tiers['answer'])}" if answer.citations else ""
     lines.append(f"({answer.status}, confidence {answer.confidence:.2f}{by}: {safe(answer.reason)})")
     return "\n".join(lines)
 

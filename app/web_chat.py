@@ -41,13 +41,20 @@ def serve(library: AnsweringLibrary, host: str = "127.0.0.1", port: int = 7860, 
         address = f"[{host}]" if ":" in host else host
         app = create_app(library, host, listener.getsockname()[1], examples)
         config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=STOP_SECONDS, server_header=False)
-        print(f"Playhead is on http://{address}:{listener.getsockname()[1]} (Ctrl-C stops it)", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
-            Server(config).run(sockets=[listener])
+            Server(config, f"http://{address}:{listener.getsockname()[1]}").run(sockets=[listener])
 
 
 class Server(uvicorn.Server):
-    """Stops without complaints about the pages that are still open: each holds a stream for as long as it is."""
+    """Says where it is once it can be stopped, and stops without complaints about the pages that are still open."""
+
+    def __init__(self, config: uvicorn.Config, address: str) -> None:
+        super().__init__(config)
+        self._address = address
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        print(f"Playhead is on {self._address} (Ctrl-C stops it)", flush=True)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)

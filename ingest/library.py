@@ -29,6 +29,10 @@ class ModelRecord:
     dimension: int
     revision: str
 
+    def __post_init__(self) -> None:
+        if not (isinstance(self.name, str) and isinstance(self.dimension, int) and isinstance(self.revision, str)):
+            raise TypeError(f"a model has a name, a dimension and a revision, got {self!r}")
+
 
 class LibraryFolder:
     """One folder: `library.json`, `id`, `catalog.sqlite`, `index/`, `frames/TENANT/VIDEO/`, `work/`."""

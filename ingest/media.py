@@ -125,11 +125,16 @@ def probe_media(path: Path, limits: MediaLimits | None = None) -> DecodedMedia:
         return run_child(path, Path(work_dir), limits or MediaLimits(), probe=True)
 
 
+def check_head(path: Path) -> None:
+    """VideoError unless the file starts like media; quick, whatever its size."""
+    if not looks_like_media(read_head(path)):
+        raise VideoError(f"{printable(path.name)}: is not a media file by its content. Give a video or audio file.")
+
+
 def run_child(path: Path, work_dir: Path, limits: MediaLimits, *, probe: bool) -> DecodedMedia:
     """Check the file, let the child read it and check what the child wrote."""
     name = printable(path.name)
-    if not looks_like_media(read_head(path)):
-        raise VideoError(f"{name}: is not a media file by its content. Give a video or audio file.")
+    check_head(path)
     work_dir.mkdir(parents=True, exist_ok=True)
     source = path.resolve()
     job = json.dumps({"path": os.fspath(source), "probe": probe, **asdict(limits)})

@@ -42,7 +42,11 @@ def cut_moments(
                 start_seconds=start,
                 end_seconds=end,
                 transcript=tuple(s for s in segments if start <= (s.start_seconds + s.end_seconds) / 2 < until),
-                screen_text=tuple(s for s in screen_text if s.start_seconds < until and s.end_seconds >= start),
+                screen_text=tuple(
+                    s
+                    for s in screen_text
+                    if s.start_seconds < until and max(s.start_seconds, s.end_seconds - 0.001) >= start
+                ),
                 keyframe_seconds=tuple(k.time_seconds for k in keyframes if start <= k.time_seconds < until),
             )
         )

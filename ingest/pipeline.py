@@ -16,7 +16,7 @@ from ingest.captions import CaptionTrack, find_sidecars, read_captions
 from ingest.catalog import Catalog, Timeline
 from ingest.index import VideoIndex
 from ingest.library import LibraryFolder, frame_name
-from ingest.media import DecodedMedia, MediaLimits, decode_media
+from ingest.media import DecodedMedia, MediaLimits, check_head, decode_media
 from ingest.points import make_points
 from ingest.schema import Keyframe, PlayheadError, ScreenText, Shot, TranscriptSegment, Video, VideoError
 from ingest.screen_text import ScreenReader, screen_text_spans
@@ -95,9 +95,12 @@ class Ingester:
         there = [known_path for known_path in known.paths if os.path.exists(known_path)] if known else []
         paths = tuple(dict.fromkeys([*there, path]))
         captions = _all_captions(source, paths)
-        if known:
-            source = _described(source, known)
+        described = _is_described(source) or not known or known.fingerprint.endswith(UNDESCRIBED)
+        if known and not described:
+            source = _as_described(source, known)
         fingerprint = _fingerprint(source, captions)
+        if known and not described and not captions:
+            fingerprint = known.fingerprint  # the captions that a manifest named are not at hand, and not gone
         if known and known.fingerprint == fingerprint and not self._misses_something(known):
             replaced = self._retire_previous(source, path, video_id)
             self._catalog.put_paths(self._tenant, video_id, paths)
@@ -125,6 +128,7 @@ class Ingester:
     def _identify(self, source: Source) -> str:
         """The id from the media's bytes; without media from tenant and url, or from the caption bytes."""
         if source.media:
+            check_head(source.media)
             return file_sha256(source.media)[:VIDEO_ID_LENGTH]
         content = source.url or "".join(file_sha256(path) for path in source.captions)
         return hashlib.sha256(f"{self._tenant}\n{content}".encode()).hexdigest()[:VIDEO_ID_LENGTH]
@@ -322,10 +326,8 @@ def _is_described(source: Source) -> bool:
     return bool(source.title or source.url or source.tags or source.published_at or source.duration_seconds)
 
 
-def _described(source: Source, known: Video) -> Source:
-    """The source with what a manifest once said of the video, when it comes without one now."""
-    if _is_described(source) or known.fingerprint.endswith(UNDESCRIBED):
-        return source
+def _as_described(source: Source, known: Video) -> Source:
+    """The source with what a manifest once said of the video."""
     return replace(
         source, title=known.title, url=known.url, tags=known.tags, published_at=known.published_at,
         duration_seconds=None if source.media else known.duration_seconds,

@@ -219,6 +219,8 @@ def told_by_server(client: QdrantClient) -> Iterator[None]:
     except UnexpectedResponse as error:
         fact = " ".join(str(error).split())[:300]
         raise LibraryError(f"Qdrant at {url} refused ({fact}). Check its API key, its version and its log.") from error
+    except ValueError as error:
+        raise LibraryError(f"{url} does not answer as Qdrant does. Check PLAYHEAD_QDRANT_URL.") from error
     except (ApiException, QdrantException) as error:
         fact = " ".join(str(getattr(error, "source", error)).split())[:300]
         raise LibraryError(

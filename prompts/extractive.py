@@ -81,15 +81,19 @@ def moment_spans(evidence: Evidence) -> Iterator[Span]:
     moment = evidence.moment
     said = [(segment.start_seconds, segment.text) for segment in moment.transcript]
     for first in range(len(said)):
-        yield Span(evidence.number, moment.video_id, _fitting(said[first:]))
+        pieces = _fitting(said[first:])
+        if pieces:
+            yield Span(evidence.number, moment.video_id, pieces)
     for start_seconds in sorted({span.start_seconds for span in moment.screen_text}):
         lines = [span.text for span in moment.screen_text if span.start_seconds == start_seconds]
         shown = (max(start_seconds, moment.start_seconds), " · ".join(lines))
-        yield Span(evidence.number, moment.video_id, _fitting([shown]))
+        lines_shown = _fitting([shown])
+        if lines_shown:
+            yield Span(evidence.number, moment.video_id, lines_shown)
 
 
 def _fitting(pieces: Sequence[tuple[float, str]]) -> tuple[tuple[float, str], ...]:
-    """As many pieces as stay below the limit of words; of a longer first piece, its beginning."""
+    """As many pieces as stay below the limit of words, without questions at the end; of a longer piece, its beginning."""
     start_seconds, first = pieces[0]
     words = first.split()[:MAX_SPAN_WORDS]
     chosen, count = [(start_seconds, " ".join(words))], len(words)
@@ -98,6 +102,8 @@ def _fitting(pieces: Sequence[tuple[float, str]]) -> tuple[tuple[float, str], ..
         if count > MAX_SPAN_WORDS:
             break
         chosen.append(piece)
+    while chosen and chosen[-1][1].endswith("?"):  # a question answers nothing; what follows it is another span's
+        chosen.pop()
     return tuple(chosen)
 
 

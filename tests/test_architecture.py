@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def test_every_setting_is_in_the_example() -> None:
         for node in ast.walk(ast.parse(source))
         if isinstance(node, ast.Constant)
         and isinstance(node.value, str)
-        and node.value.startswith(("PLAYHEAD_", "OPENAI_"))
+        and re.fullmatch(r"(PLAYHEAD|OPENAI)_[A-Z_]+", node.value)
     }
     assert read
     shown = {line.lstrip("#").split("=")[0] for line in example.splitlines() if "=" in line}

@@ -144,6 +144,8 @@ def test_purge_leaves_no_byte_in_the_library(playhead: Playhead, tmp_path: Path)
         (["ask", "anything"], 1, "no library"),
         (["ingest", "missing"], 1, "missing"),
         (["ask"], 2, "No question"),
+        (["ingest", ""], 2, "empty"),
+        (["serve", "--port", "70000"], 2, "--port"),
         (["ask", ""], 2, "empty"),
         (["ask", "x" * 5000], 2, "2,000 at most"),
         (["search", "x", "--channel", "smell"], 2, "smell"),

@@ -75,6 +75,17 @@ def test_a_short_video_is_one_moment_with_all_its_channels() -> None:
     assert (moment.speech, moment.screen, moment.keyframe_seconds) == ("hello", "Exit", (2.0,))
 
 
+def test_screen_text_belongs_to_the_moments_that_show_it() -> None:
+    spans = [
+        ScreenText(0.0, 20.0, "first", 0.9),
+        ScreenText(20.0, 90.0, "second", 0.9),
+        ScreenText(90.0, 90.0, "end", 0.9),
+    ]
+    moments = cut_moments("local", "v", 90.0, (), spans, (), [20.0, 40.0, 60.0, 80.0])
+    shown = {moment.start_seconds: [span.text for span in moment.screen_text] for moment in moments}
+    assert shown == {0.0: ["first", "second"], 20.0: ["second"], 40.0: ["second", "end"]}
+
+
 def test_the_same_content_gives_the_same_ids_and_another_tenant_others() -> None:
     ids = [m.moment_id for m in cut_moments("local", "v", 200.0)]
     assert ids == [m.moment_id for m in cut_moments("local", "v", 200.0)]
