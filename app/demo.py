@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from app.settings import Settings
 from app.text_forms import answer_text
 from app.web_chat import serve
 from ingest.index import Scope
-from ingest.schema import PlayheadError
+from ingest.schema import IndexMismatchError, PlayheadError
 from ingest.sources import find_sources
 
 DEMO_VIDEOS = Path(__file__).parent.parent / "demo" / "videos"
@@ -36,7 +37,7 @@ def run_demo(settings: Settings, *, serve_chat: bool, own_library: bool) -> None
         library_folder = settings.cache / DEMO_LIBRARY
         settings = dataclasses.replace(settings, library=library_folder, catalog_url=None, qdrant_url=None)
     purpose = f"playhead demo on http://{settings.host}:{settings.port}" if serve_chat else "playhead demo"
-    with OpenLibrary(settings, purpose, create=True) as library:
+    with open_demo(settings, purpose, own_library=own_library) as library:
         print("Reading the demo videos: about a minute the first time, a second later on.", file=sys.stderr)
         sources, failures = find_sources([DEMO_VIDEOS])
         report = ingest_sources(library, sources, failures)
@@ -49,3 +50,14 @@ def run_demo(settings: Settings, *, serve_chat: bool, own_library: bool) -> None
         print(f"\nAsk it more: playhead --library {shlex.quote(str(settings.library))} ask QUESTION\n")
         if serve_chat:
             serve(LibraryService(library), settings.host, settings.port, DEMO_QUESTIONS)
+
+
+def open_demo(settings: Settings, purpose: str, *, own_library: bool) -> OpenLibrary:
+    """The demo library; our own one is made anew when an older Playhead or other models made it."""
+    try:
+        return OpenLibrary(settings, purpose, create=True)
+    except IndexMismatchError:
+        if own_library:
+            raise
+        shutil.rmtree(settings.library)
+        return OpenLibrary(settings, purpose, create=True)

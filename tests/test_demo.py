@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from conftest import Playhead
 
-from app.demo import DEMO_QUESTIONS, DEMO_VIDEOS
+from app.demo import DEMO_QUESTIONS, DEMO_VIDEOS, open_demo
+from app.settings import read_settings
+from ingest.library import LibraryFolder
+from ingest.schema import IndexMismatchError
 
 ROOT = Path(__file__).parent.parent
 
@@ -50,6 +54,17 @@ def test_two_videos_that_disagree_are_both_quoted(playhead: Playhead, demo_libra
     }
     assert "21,196" in answer["answer"]
     assert "8,850" in answer["answer"]
+
+
+def test_a_demo_library_of_another_version_is_made_anew(model_cache: Path) -> None:
+    folder = LibraryFolder(model_cache / "demo-library")
+    folder.create()
+    (folder.path / "library.json").write_text('{"format_version": 0}')
+    settings = replace(read_settings({}), library=folder.path, cache=model_cache)
+    with pytest.raises(IndexMismatchError):
+        open_demo(settings, "test", own_library=True)
+    with open_demo(settings, "test", own_library=False) as library:
+        assert library.folder.models() is not None
 
 
 def test_the_question_file_names_what_is_there() -> None:
