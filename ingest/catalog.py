@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -97,6 +97,13 @@ class Catalog:
     def get_many(self, tenant: str, video_ids: Sequence[str]) -> dict[str, Video]:
         """Videos by id, leaving out the unknown ones."""
         return {video.video_id: video for video in self._read(tenant, list(dict.fromkeys(video_ids)))}
+
+    def at_paths(self, tenant: str, paths: Collection[str]) -> list[Video]:
+        """The videos that were seen at any of these paths."""
+        query = select(PATHS.c.video_id).where(PATHS.c.tenant == tenant, PATHS.c.path.in_(list(paths)))
+        with self._reading() as connection:
+            found = list(connection.execute(query).scalars())
+        return list(self.get_many(tenant, found).values()) if found else []
 
     def videos(self, tenant: str) -> list[Video]:
         """All videos of a tenant, by title."""

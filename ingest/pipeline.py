@@ -260,8 +260,8 @@ class Ingester:
         taken = {path, *(os.path.abspath(caption) for caption in source.captions)}
         previous = [
             video
-            for video in self._catalog.videos(self._tenant)
-            if taken & set(video.paths) and video.video_id != video_id and not (video.url and path not in video.paths)
+            for video in self._catalog.at_paths(self._tenant, taken)
+            if video.video_id != video_id and not (video.url and path not in video.paths)
         ]
         for video in previous:
             elsewhere = [other for other in video.paths if other not in taken and os.path.exists(other)]
