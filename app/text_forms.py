@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.answer import Answer, Citation
-from ingest.catalog import Timeline
-from ingest.schema import Video, timecode
+from ingest.schema import Timeline, Video, timecode
 from retrievers.evidence import Evidence, SearchResult
 from retrievers.search import spoken_and_seen
 

@@ -4,14 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import JSON, Column, Float, MetaData, Row, String, Table, create_engine, delete, event, insert, select
+from sqlalchemy import (
+    JSON,
+    Column,
+    Float,
+    MetaData,
+    Row,
+    String,
+    Table,
+    create_engine,
+    delete,
+    event,
+    insert,
+    inspect,
+    select,
+)
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from ingest.schema import Keyframe, LibraryError, ScreenText, Shot, TranscriptSegment, Video
+from ingest.schema import (
+    Chapter,
+    Description,
+    Keyframe,
+    LibraryError,
+    ScreenText,
+    Shot,
+    Timeline,
+    TranscriptSegment,
+    Video,
+)
 
 METADATA = MetaData()
 VIDEOS = Table(
@@ -41,22 +65,14 @@ TIMELINES = Table(
     Column("tenant", String, primary_key=True),
     Column("video_id", String, primary_key=True),
     Column("transcript", JSON, nullable=False),
+    Column("other_transcripts", JSON, nullable=False),
+    Column("chapters", JSON, nullable=False),
+    Column("descriptions", JSON, nullable=False),
     Column("screen_text", JSON, nullable=False),
     Column("shots", JSON, nullable=False),
     Column("keyframes", JSON, nullable=False),
     Column("channels", JSON, nullable=False),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Timeline:
-    """What was heard and seen in one video, and for each channel the tier that made it."""
-
-    transcript: tuple[TranscriptSegment, ...] = ()
-    screen_text: tuple[ScreenText, ...] = ()
-    shots: tuple[Shot, ...] = ()
-    keyframes: tuple[Keyframe, ...] = ()
-    channels: tuple[tuple[str, str], ...] = ()
 
 
 class Catalog:
@@ -68,10 +84,21 @@ class Catalog:
             if self._engine.dialect.name == "sqlite":
                 event.listen(self._engine, "connect", _prepare_sqlite)
             METADATA.create_all(self._engine)
+            self._add_columns()
         except SQLAlchemyError as error:
             raise LibraryError(
                 f"The catalog {url} cannot be opened ({_first_line(error)}). Check the folder."
             ) from error
+
+    def _add_columns(self) -> None:
+        """Give a catalog of an earlier version the columns that it lacks, empty."""
+        there = {column["name"] for column in inspect(self._engine).get_columns("timelines")}
+        with self._engine.begin() as connection:
+            for column in TIMELINES.columns:
+                if column.name not in there:
+                    connection.exec_driver_sql(
+                        f"ALTER TABLE timelines ADD COLUMN {column.name} JSON NOT NULL DEFAULT '[]'"
+                    )
 
     def put(self, video: Video, timeline: Timeline) -> None:
         """Store a video and its timeline, replacing what was there."""
@@ -130,6 +157,9 @@ class Catalog:
             return Timeline()
         return Timeline(
             transcript=tuple(TranscriptSegment(**item) for item in row.transcript),
+            other_transcripts=tuple(TranscriptSegment(**item) for item in row.other_transcripts),
+            chapters=tuple(Chapter(**item) for item in row.chapters),
+            descriptions=tuple(Description(**item) for item in row.descriptions),
             screen_text=tuple(ScreenText(**item) for item in row.screen_text),
             shots=tuple(Shot(**item) for item in row.shots),
             keyframes=tuple(Keyframe(**item) for item in row.keyframes),

@@ -108,6 +108,7 @@ def to_payload(point: Point) -> dict[str, Any]:
         "transcript": [asdict(segment) for segment in moment.transcript],
         "screen_text": [asdict(span) for span in moment.screen_text],
         "description": moment.description,
+        "chapter": moment.chapter,
         "keyframe_seconds": list(moment.keyframe_seconds),
         **{key: list(values) for key, values in point.labels.items()},
     }
@@ -123,5 +124,6 @@ def from_payload(payload: Mapping[str, Any]) -> Moment:
         transcript=tuple(TranscriptSegment(**segment) for segment in payload["transcript"]),
         screen_text=tuple(ScreenText(**span) for span in payload["screen_text"]),
         description=payload["description"],
+        chapter=payload.get("chapter", ""),  # libraries of format 1 hold none
         keyframe_seconds=tuple(payload["keyframe_seconds"]),
     )

@@ -17,7 +17,7 @@ from typing import Any
 from ingest.captions import CaptionTrack, Cue, one_line, printable, segments_from_cues
 from ingest.containers import looks_like_media
 from ingest.sandbox import ChildLimits, run_limited, short
-from ingest.schema import VideoError, check_span
+from ingest.schema import Chapter, VideoError
 
 log = logging.getLogger(__name__)
 
@@ -70,18 +70,6 @@ class DecodedFrame:
     time_seconds: float
     path: Path
     perceptual_hash: int
-
-
-@dataclass(frozen=True, slots=True)
-class Chapter:
-    """A named span of the video."""
-
-    start_seconds: float
-    end_seconds: float
-    title: str
-
-    def __post_init__(self) -> None:
-        check_span(self.start_seconds, self.end_seconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Literal
 
 from ingest.captions import CaptionTrack, find_sidecars, read_captions
-from ingest.catalog import Catalog, Timeline
+from ingest.catalog import Catalog
 from ingest.index import VideoIndex
 from ingest.library import LibraryFolder, frame_name
 from ingest.media import DecodedMedia, MediaLimits, check_head, decode_media
 from ingest.points import make_points
-from ingest.schema import Keyframe, PlayheadError, ScreenText, Shot, TranscriptSegment, Video, VideoError
+from ingest.schema import Keyframe, PlayheadError, ScreenText, Shot, Timeline, TranscriptSegment, Video, VideoError
 from ingest.screen_text import ScreenReader, screen_text_spans
 from ingest.sources import Source, printable, readable_stem
 from ingest.speech import Transcriber

@@ -7,11 +7,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ingest.bm25 import bm25_document
-from ingest.catalog import Timeline
 from ingest.index import VISUAL_LEG, LegVector, Point
 from ingest.library import LibraryFolder
 from ingest.moments import cut_moments
-from ingest.schema import Moment, Video
+from ingest.schema import Moment, Timeline, Video
 from ingest.text_embedding import TextEmbedder
 from ingest.visual_embedding import ImageEmbedder
 
@@ -30,19 +29,12 @@ def make_points(
     image_embedder: ImageEmbedder | None,
 ) -> list[Point]:
     """The points of a whole video, ready to be published in one call."""
-    cuts = [shot.start_seconds for shot in timeline.shots]
-    moments = cut_moments(
-        video.tenant,
-        video.video_id,
-        video.duration_seconds,
-        timeline.transcript,
-        timeline.screen_text,
-        timeline.keyframes,
-        cuts,
-    )
+    moments = cut_moments(video, timeline)
     vectors: list[dict[str, LegVector]] = [{} for _ in moments]
     for channel, (label, read) in TEXT_CHANNELS.items():
-        texts = {i: f"{video.title}. {label}{read(moment)}" for i, moment in enumerate(moments) if read(moment)}
+        texts = {
+            i: f"{_header(video, moment)}{label}{read(moment)}" for i, moment in enumerate(moments) if read(moment)
+        }
         for i, text in texts.items():
             words = bm25_document(text)
             if words:
@@ -55,6 +47,11 @@ def make_points(
             if len(seen):
                 vectors[i][VISUAL_LEG] = seen
     return [Point(moment, vector, labels(video)) for moment, vector in zip(moments, vectors, strict=True)]
+
+
+def _header(video: Video, moment: Moment) -> str:
+    """What a moment's words belong to: the video's title and the chapter's."""
+    return f"{video.title}. {moment.chapter}. " if moment.chapter else f"{video.title}. "
 
 
 def labels(video: Video) -> dict[str, tuple[str, ...]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 TranscriptSource = Literal["embedded captions", "sidecar captions", "speech recogniser"]
+DescriptionSource = Literal["description track", "tags", "vision model"]
 
 MAX_MOMENT_SECONDS = 60.0
 MOMENT_NAMESPACE = uuid.UUID("6f0c3c52-5f0a-5e0e-9d0b-3f1f6f1f8a51")
@@ -67,6 +68,33 @@ class ScreenText:
 
 
 @dataclass(frozen=True, slots=True)
+class Chapter:
+    """A named span of the video."""
+
+    start_seconds: float
+    end_seconds: float
+    title: str
+
+    def __post_init__(self) -> None:
+        check_span(self.start_seconds, self.end_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What is to be seen, in words, with the span of time it tells of."""
+
+    start_seconds: float
+    end_seconds: float
+    text: str
+    source: DescriptionSource
+
+    def __post_init__(self) -> None:
+        check_span(self.start_seconds, self.end_seconds)
+        if not self.text.strip():
+            raise ValueError(f"a description needs text, got {self.text!r}")
+
+
+@dataclass(frozen=True, slots=True)
 class Shot:
     """The span between two cuts."""
 
@@ -89,6 +117,24 @@ class Keyframe:
 
 
 @dataclass(frozen=True, slots=True)
+class Timeline:
+    """What was heard and seen in one video, and for each channel the tier that made it.
+
+    `transcript` is searched and cited; `other_transcripts` holds the segments of every other language and source, shown
+    beside it.
+    """
+
+    transcript: tuple[TranscriptSegment, ...] = ()
+    other_transcripts: tuple[TranscriptSegment, ...] = ()
+    chapters: tuple[Chapter, ...] = ()
+    descriptions: tuple[Description, ...] = ()
+    screen_text: tuple[ScreenText, ...] = ()
+    shots: tuple[Shot, ...] = ()
+    keyframes: tuple[Keyframe, ...] = ()
+    channels: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Moment:
     """The span of time, 60 s at most, that is embedded, stored, retrieved and cited."""
 
@@ -99,6 +145,7 @@ class Moment:
     transcript: tuple[TranscriptSegment, ...] = ()
     screen_text: tuple[ScreenText, ...] = ()
     description: str = ""
+    chapter: str = ""
     keyframe_seconds: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:

@@ -12,12 +12,12 @@ from app.chat_model import ChatModelError
 from app.citing import moment_url
 from guards.routing import Router
 from guards.sufficiency import SufficiencyJudge
-from ingest.catalog import Catalog, Timeline
+from ingest.catalog import Catalog
 from ingest.edge_index import EdgeIndex
 from ingest.index import Scope
 from ingest.library import LibraryFolder
 from ingest.points import make_points
-from ingest.schema import ScreenText, TranscriptSegment, Video
+from ingest.schema import ScreenText, Timeline, TranscriptSegment, Video
 from retrievers.rerank import LateInteractionReranker
 from retrievers.search import Searcher
 

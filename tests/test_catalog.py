@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ingest.catalog import Catalog, Timeline
-from ingest.schema import Keyframe, LibraryError, ScreenText, Shot, TranscriptSegment, Video
+from ingest.catalog import Catalog
+from ingest.schema import Keyframe, LibraryError, ScreenText, Shot, Timeline, TranscriptSegment, Video
 
 VIDEO = Video(
     tenant="local",

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.moments import MAX_BLOCK_SECONDS, block_edges, cut_moments, split_long
-from ingest.schema import MAX_MOMENT_SECONDS, Keyframe, ScreenText, TranscriptSegment
+from ingest.schema import (
+    MAX_MOMENT_SECONDS,
+    Chapter,
+    Description,
+    Keyframe,
+    Moment,
+    ScreenText,
+    Shot,
+    Timeline,
+    TranscriptSegment,
+    Video,
+)
+
+
+def cut(duration: float, tenant: str = "local", **timeline: Any) -> list[Moment]:
+    return cut_moments(Video(tenant, "v", "A video", duration, "f"), Timeline(**timeline))
 
 
 def said(start: float, end: float, text: str = "and so on") -> TranscriptSegment:
@@ -29,7 +46,7 @@ def transcripts(draw: st.DrawFn) -> tuple[float, list[TranscriptSegment]]:
 @given(transcripts())
 def test_moments_cover_every_second_and_keep_every_word(made: tuple[float, list[TranscriptSegment]]) -> None:
     duration, segments = made
-    moments = cut_moments("local", "v", duration, segments)
+    moments = cut(duration, transcript=tuple(segments))
     assert moments[0].start_seconds == 0.0
     assert moments[-1].end_seconds >= duration
     for moment in moments:
@@ -70,7 +87,13 @@ def test_a_block_ends_where_it_reads_best(
 
 def test_a_short_video_is_one_moment_with_all_its_channels() -> None:
     text = ScreenText(1.0, 4.0, "Exit", 0.9)
-    (moment,) = cut_moments("local", "v", 7.5, [said(0, 3, "hello")], [text], [Keyframe(2.0, 1)], [3.0])
+    (moment,) = cut(
+        7.5,
+        transcript=(said(0, 3, "hello"),),
+        screen_text=(text,),
+        keyframes=(Keyframe(2.0, 1),),
+        shots=(Shot(0.0, 3.0), Shot(3.0, 7.5)),
+    )
     assert (moment.start_seconds, moment.end_seconds) == (0.0, 7.5)
     assert (moment.speech, moment.screen, moment.keyframe_seconds) == ("hello", "Exit", (2.0,))
 
@@ -81,12 +104,25 @@ def test_screen_text_belongs_to_the_moments_that_show_it() -> None:
         ScreenText(20.0, 90.0, "second", 0.9),
         ScreenText(90.0, 90.0, "end", 0.9),
     ]
-    moments = cut_moments("local", "v", 90.0, (), spans, (), [20.0, 40.0, 60.0, 80.0])
+    moments = cut(90.0, screen_text=tuple(spans), shots=tuple(Shot(20.0 * n, 20.0 * n + 20) for n in range(5)))
     shown = {moment.start_seconds: [span.text for span in moment.screen_text] for moment in moments}
     assert shown == {0.0: ["first", "second"], 20.0: ["second"], 40.0: ["second", "end"]}
 
 
 def test_the_same_content_gives_the_same_ids_and_another_tenant_others() -> None:
-    ids = [m.moment_id for m in cut_moments("local", "v", 200.0)]
-    assert ids == [m.moment_id for m in cut_moments("local", "v", 200.0)]
-    assert not set(ids) & {m.moment_id for m in cut_moments("other", "v", 200.0)}
+    ids = [m.moment_id for m in cut(200.0)]
+    assert ids == [m.moment_id for m in cut(200.0)]
+    assert not set(ids) & {m.moment_id for m in cut(200.0, "other")}
+
+
+def test_a_moment_tells_its_chapter_and_what_is_described_in_it() -> None:
+    moments = cut(
+        100.0,
+        chapters=(Chapter(0.0, 40.0, "Start"), Chapter(40.0, 100.0, "Finish")),
+        descriptions=(
+            Description(0.0, 10.0, "A man walks", "description track"),
+            Description(90.0, 90.0, "He sits", "description track"),
+        ),
+    )
+    assert [moment.chapter for moment in moments] == ["Start", "Start", "Finish"]
+    assert [moment.description for moment in moments] == ["A man walks", "", "He sits"]
