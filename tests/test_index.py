@@ -312,6 +312,7 @@ def full_point() -> Point:
         (TranscriptSegment(1.5, 4.0, "Der Kolben – größer", "speech recogniser", "de", 0.75, "Eva"),),
         (ScreenText(2.0, 3.0, "<b>p = 3 \u202e</b>\n機械 🚀", 0.9),),
         "a drawing of a piston",
+        "Pistons",
         (1.5, 30.0),
     )
     dense: dict[str, LegVector] = {leg: unit(number + 1, 2, 3, 4) for number, leg in enumerate(DENSE_LEGS)}
