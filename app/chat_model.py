@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import ipaddress
-import ssl
 import time
-from collections.abc import AsyncGenerator, Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from typing import Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
+from app.endpoint_problems import Problem, connection_problem, status_problem
 from ingest.schema import PlayheadError
 from prompts.draft import ChatMessage
 
@@ -23,7 +24,13 @@ MAX_RETRIES = 2
 SILENCE_SECONDS = 60.0
 CONNECT_SECONDS = 10.0
 # Newer models take these under another name, or not at all.
-RENAMED_OPTIONS: dict[str, str | None] = {"max_tokens": "max_completion_tokens", "temperature": None}
+RENAMED_OPTIONS: dict[str, str | None] = {
+    "max_tokens": "max_completion_tokens",
+    "temperature": None,
+    "stream_options": None,
+}
+# How endpoints say, with HTTP 400, that it is this question or picture that they do not take.
+WITHHELD = ("content_filter", "content_policy_violation")
 MAX_SAID_CHARACTERS = 160
 
 
@@ -31,12 +38,8 @@ class ChatModelError(PlayheadError):
     """The model endpoint gave no usable reply."""
 
 
-class Problem(NamedTuple):
-    """What went wrong, what to do about it, and the endpoint's own words, which are untrusted."""
-
-    fact: str
-    remedy: str
-    said: str = ""
+class UnusableReplyError(ChatModelError):
+    """The endpoint works, and has no reply to this: it withheld it, sent an empty one or wrote without an end."""
 
 
 class ChatModel(Protocol):
@@ -65,8 +68,13 @@ class OpenAIChat:
         *,
         timeout_seconds: float = SILENCE_SECONDS,
         deadline_seconds: float = 60.0,
+        max_reply_tokens: int = MAX_REPLY_TOKENS,
+        model_setting: str = "PLAYHEAD_CHAT_MODEL",
     ) -> None:
-        """`timeout_seconds` bounds each silence, `deadline_seconds` a whole reply with its retries."""
+        """`timeout_seconds` bounds each silence, `deadline_seconds` a whole reply with its retries.
+
+        `model_setting` is what an error tells the user to change.
+        """
         self._url = (base_url or OPENAI_BASE_URL).strip().rstrip("/")
         self._host = check_address(self._url)
         self._api_key = (api_key or "").strip()
@@ -75,6 +83,8 @@ class OpenAIChat:
         self._model = model or (OPENAI_DEFAULT_MODEL if self._host == "api.openai.com" else None)
         self._timeout_seconds = timeout_seconds
         self._deadline_seconds = deadline_seconds
+        self._max_reply_tokens = max_reply_tokens
+        self._model_setting = model_setting
 
     def __repr__(self) -> str:
         return f"OpenAIChat({shown_address(self._url)!r}, model={self._model!r})"
@@ -84,15 +94,25 @@ class OpenAIChat:
         """The model's name; until the first reply, where an endpoint's first model will be taken from."""
         return self._model or f"first model of {shown_address(self._url)}"
 
-    def stream(self, messages: Sequence[ChatMessage]) -> Iterator[str]:
-        """The reply as it arrives; raises ChatModelError within the deadline, whatever the endpoint does."""
+    def stream(
+        self,
+        messages: Sequence[ChatMessage],
+        *,
+        jpeg: bytes | None = None,
+        on_tokens: Callable[[int], None] | None = None,
+    ) -> Iterator[str]:
+        """The reply as it arrives; raises ChatModelError within the deadline, whatever the endpoint does.
+
+        `jpeg` is a picture that goes with the last message; `on_tokens` is told what the endpoint counted so far,
+        prompt and reply together, where it counts.
+        """
         from anyio.from_thread import start_blocking_portal
 
         ends_at = time.monotonic() + self._deadline_seconds
         # The SDK runs on an event loop in a thread of its own: only there can a sleep before a retry, a silence and a
         # trickle of empty lines all be cut at the deadline.
         with start_blocking_portal() as portal:
-            deltas = self._deltas(messages, ends_at)
+            deltas = self._deltas(conversation(messages, jpeg), on_tokens, ends_at)
             try:
                 while (delta := portal.call(self._next, deltas, ends_at)) is not None:
                     yield delta
@@ -114,7 +134,9 @@ class OpenAIChat:
         except openai.APIConnectionError as error:
             problem = connection_problem(error)
         except openai.APIStatusError as error:
-            problem = status_problem(error)
+            problem = status_problem(error, self._model_setting)
+            if error.code in WITHHELD:
+                raise self._error(problem, UnusableReplyError) from None
         except openai.APIError as error:
             problem = Problem("reported an error", "See its log", error.message)
         except ChatModelError:
@@ -123,10 +145,12 @@ class OpenAIChat:
             problem = Problem("sent a reply that is not JSON", "Check that OPENAI_BASE_URL is a chat endpoint")
         raise self._error(problem) from None  # the SDK's errors hold the request, and with it the key
 
-    async def _deltas(self, messages: Sequence[ChatMessage], ends_at: float) -> AsyncGenerator[str]:
+    async def _deltas(
+        self, messages: Sequence[dict[str, Any]], on_tokens: Callable[[int], None] | None, ends_at: float
+    ) -> AsyncGenerator[str]:
         async with self._client(ends_at) as client:
             self._model = self._model or await self._first_model(client)
-            async with await self._open(client, messages) as chunks:
+            async with await self._open(client, messages, counts=on_tokens is not None) as chunks:
                 content_type = chunks.response.headers.get("content-type", "")
                 if "text/event-stream" not in content_type:
                     kind = content_type.partition(";")[0] or "nothing"
@@ -137,22 +161,27 @@ class OpenAIChat:
                 async for chunk in chunks:
                     text, finished = read_chunk(chunk)
                     reason = finished or reason
+                    tokens = read_tokens(chunk)
+                    if on_tokens and tokens:
+                        on_tokens(tokens)
                     if text:
                         empty = empty and not text.strip()
                         yield text
         self._check_end(empty, reason)
 
     def _check_end(self, empty: bool, reason: str | None) -> None:
+        other_model = f"Set {self._model_setting} to another model"
         if reason == "length":
-            raise self._error(
-                Problem(f"wrote {MAX_REPLY_TOKENS} tokens and no end", "Set PLAYHEAD_CHAT_MODEL to another model")
-            )
-        if reason == "content_filter":
-            raise self._error(Problem("withheld its reply (content_filter)", "Ask in other words"))
-        if empty:
-            raise self._error(Problem("sent an empty reply", "Set PLAYHEAD_CHAT_MODEL to a chat model"))
-        if reason is None:
+            problem = Problem(f"wrote {self._max_reply_tokens} tokens and no end", other_model)
+        elif reason == "content_filter":
+            problem = Problem("withheld its reply (content_filter)", "Ask in other words")
+        elif empty:
+            problem = Problem("sent an empty reply", f"Set {self._model_setting} to a chat model")
+        elif reason is None:
             raise self._error(Problem("cut its reply short", "Ask again, or see its log"))
+        else:
+            return
+        raise self._error(problem, UnusableReplyError)
 
     def _client(self, ends_at: float) -> Any:
         import openai
@@ -178,16 +207,17 @@ class OpenAIChat:
             http_client=http_client,
         )
 
-    async def _open(self, client: Any, messages: Sequence[ChatMessage]) -> Any:
+    async def _open(self, client: Any, messages: Sequence[dict[str, Any]], *, counts: bool) -> Any:
         """The stream of chunks; options that the model refuses are renamed or left out, each once."""
         import openai
 
-        options: dict[str, Any] = {"temperature": 0, "max_tokens": MAX_REPLY_TOKENS}
-        conversation = [{"role": message.role, "content": message.content} for message in messages]
+        options: dict[str, Any] = {"temperature": 0, "max_tokens": self._max_reply_tokens}
+        if counts:
+            options["stream_options"] = {"include_usage": True}
         while True:
             try:
                 return await client.chat.completions.create(
-                    model=self._model, messages=conversation, stream=True, **options
+                    model=self._model, messages=messages, stream=True, **options
                 )
             except openai.BadRequestError as error:
                 if error.param not in RENAMED_OPTIONS or error.param not in options:
@@ -202,15 +232,33 @@ class OpenAIChat:
         names = [getattr(model, "id", None) for model in listed] if isinstance(listed, list) else []
         name = next((name for name in names if isinstance(name, str) and name), None)
         if name is None:
-            raise self._error(Problem("lists no models", "Load one there, or set PLAYHEAD_CHAT_MODEL"))
+            raise self._error(Problem("lists no models", f"Load one there, or set {self._model_setting}"))
         return name
 
-    def _error(self, problem: Problem) -> ChatModelError:
+    def _error(self, problem: Problem, kind: type[ChatModelError] = ChatModelError) -> ChatModelError:
         said = " ".join(problem.said.split())
         # The key goes before the cut, which could leave a part of it.
         said = (said.replace(self._api_key, "***") if self._api_key else said)[:MAX_SAID_CHARACTERS].rstrip(". ")
         fact = f"{problem.fact}: {said}" if said else problem.fact
-        return ChatModelError(f"Model endpoint {shown_address(self._url)} {fact}. {problem.remedy}.")
+        return kind(f"Model endpoint {shown_address(self._url)} {fact}. {problem.remedy}.")
+
+
+def conversation(messages: Sequence[ChatMessage], jpeg: bytes | None) -> list[dict[str, Any]]:
+    """The messages in OpenAI's form, with the picture in the last one: its bytes, never a link that someone fetches."""
+    sent: list[dict[str, Any]] = [{"role": message.role, "content": message.content} for message in messages]
+    if jpeg is not None:
+        picture = {"url": f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"}
+        sent[-1]["content"] = [
+            {"type": "text", "text": sent[-1]["content"]},
+            {"type": "image_url", "image_url": picture},
+        ]
+    return sent
+
+
+def read_tokens(chunk: Any) -> int:
+    """The tokens counted so far, 0 where a chunk does not say or says nonsense."""
+    tokens = getattr(getattr(chunk, "usage", None), "total_tokens", None)
+    return tokens if isinstance(tokens, int) and tokens > 0 else 0
 
 
 def read_chunk(chunk: Any) -> tuple[str, str | None]:
@@ -220,42 +268,6 @@ def read_chunk(chunk: Any) -> tuple[str, str | None]:
     text = getattr(getattr(choice, "delta", None), "content", None)
     reason = getattr(choice, "finish_reason", None)
     return text if isinstance(text, str) else "", reason if isinstance(reason, str) and reason else None
-
-
-def connection_problem(error: BaseException) -> Problem:
-    """What kept the connection from being made or kept, told from the errors below."""
-    causes = list(_causes(error))
-    if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
-        return Problem("refused the connection", "Start it or unset OPENAI_BASE_URL")
-    if any(isinstance(cause, ssl.SSLError) for cause in causes):
-        return Problem("has no certificate that this machine trusts", "Check the address, http or https")
-    said = str(causes[-1]) or type(causes[-1]).__name__
-    return Problem("broke the connection", "Check the address and the network", said)
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        if isinstance(error, BaseExceptionGroup):
-            for inner in error.exceptions:
-                yield from _causes(inner)
-        error = error.__cause__ or error.__context__
-
-
-REMEDIES = {
-    401: "Check OPENAI_API_KEY",
-    403: "Check OPENAI_API_KEY",
-    404: "Check OPENAI_BASE_URL and PLAYHEAD_CHAT_MODEL",
-    429: "Wait, or take another endpoint",
-}
-
-
-def status_problem(error: Any) -> Problem:
-    """An HTTP error with what the server says about it."""
-    status, body = error.status_code, error.body
-    message = body.get("message") if isinstance(body, dict) else None
-    remedy = REMEDIES.get(status, "See its log" if status >= 500 else "Check PLAYHEAD_CHAT_MODEL")
-    return Problem(f"answered HTTP {status}", remedy, message if isinstance(message, str) else "")
 
 
 def check_address(url: str) -> str:

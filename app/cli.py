@@ -82,7 +82,8 @@ def ingest(
     ] = False,
 ) -> None:
     """Read videos into the library. What is known and unchanged is skipped; a bad file never stops the others."""
-    from app.ingesting import estimate_paths, ingest_paths
+    from app.estimating import estimate_paths
+    from app.ingesting import ingest_paths
 
     if "" in paths:
         raise WrongCallError("A path is empty, perhaps from an unset variable. Give a file or a folder.")
@@ -177,18 +178,19 @@ def ask(
 def videos() -> None:
     """List the videos of the library."""
     from app.questions import open_shelf
-    from app.text_forms import videos_json, videos_text
+    from app.video_forms import videos_json, videos_text
 
     with open_shelf(CALL.settings()) as shelf:
         known = shelf.catalog.videos(shelf.tenant)
-        show(videos_json(known), videos_text(known))
+        jobs = [job for _, job in shelf.catalog.jobs(shelf.tenant)]
+        show(videos_json(known, jobs), videos_text(known, jobs))
 
 
 @cli.command(name="show")
 def show_video(video: VideoName) -> None:
     """One video: what was heard and seen when, and what the index does not cover."""
     from app.questions import open_shelf, resolve_video
-    from app.text_forms import timeline_json, timeline_text
+    from app.video_forms import timeline_json, timeline_text
 
     with open_shelf(CALL.settings()) as shelf:
         found = resolve_video(shelf.catalog, shelf.tenant, video)
@@ -198,7 +200,7 @@ def show_video(video: VideoName) -> None:
 
 @cli.command()
 def delete(
-    video: VideoName,
+    video: Annotated[str | None, typer.Argument(help="Left out with --purge: purge what was deleted before.")] = None,
     purge: Annotated[
         bool, typer.Option("--purge", help="Also rewrite the stores so that no byte of it is left.")
     ] = False,
@@ -207,28 +209,26 @@ def delete(
     from app.build import OpenLibrary
     from app.questions import resolve_video
 
+    if video is None and not purge:
+        raise WrongCallError("No video was named. Give one, or --purge to purge what was deleted before.")
     with OpenLibrary(CALL.settings(), "playhead delete") as library:
-        found = resolve_video(library.catalog, library.settings.tenant, video)
-        removed, left = library.delete(found, purge=purge)
-    receipt = {
-        "video_id": found.video_id,
-        "title": found.title,
-        "moments_removed": removed,
-        "moments_left": left,
-        "purged": purge,
-    }
-    show(
-        receipt,
-        f"Removed {found.title} ({found.video_id}): {removed} moments, {left} left{', purged' if purge else ''}.",
-    )
+        found = resolve_video(library.catalog, library.settings.tenant, video) if video is not None else None
+        removed, left = library.delete(found) if found else (0, 0)
+        if purge:
+            library.purge()
+    receipt: dict[str, Any] = {"moments_removed": removed, "moments_left": left, "purged": purge}
+    if found:
+        receipt = {"video_id": found.video_id, "title": found.title, **receipt}
+        text = f"Removed {found.title} ({found.video_id}): {removed} moments, {left} left{', purged' if purge else ''}."
+    show(receipt, text if found else "Purged: no byte of deleted videos is left.")
     raise typer.Exit(FAILED if left else DONE)
 
 
 @cli.command()
 def reindex(
-    channel: Annotated[str | None, typer.Option(help="Change only this channel's model.")] = None,
+    channel: Annotated[str | None, typer.Option(help="Only speech, screen, description or visual.")] = None,
 ) -> None:
-    """Embed every video again with the models of the settings; the files are not read again."""
+    """Make every video's channels, or one, again with the models of the settings; what they made already stays."""
     from app.build import REINDEX_ROLES
     from app.build import reindex as run
     from app.progress import Progress

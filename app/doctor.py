@@ -64,7 +64,11 @@ def examine(settings: Settings) -> Examination:
         _downloaded("visual embedding", settings.visual_model, CLIP, CLIP_FILES, "perceptual fingerprint"),
         _screen_text(),
         _downloaded("rerank", settings.rerank_model, CROSS_ENCODER, CROSS_ENCODER_FILES, "late interaction"),
-        RoleTier("description", "off"),
+        RoleTier(
+            "description",
+            settings.describe_model or "off",
+            "" if settings.describe_model else "PLAYHEAD_DESCRIBE_MODEL",
+        ),
         _answer(settings),
         RoleTier(
             "index", f"Qdrant server {settings.qdrant_url}" if settings.qdrant_url else "Qdrant Edge, in this process"

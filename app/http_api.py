@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from app.answer import Answer
 from app.asking import AnsweringLibrary, Asker, one_line
 from app.json_forms import answer_json, search_json
-from app.text_forms import videos_json
+from app.video_forms import videos_json
 from app.web_guard import guard
 from ingest.schema import PlayheadError
 from retrievers.search import MAX_QUESTION_CHARACTERS

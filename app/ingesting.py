@@ -1,4 +1,4 @@
-"""Reads paths into a library: one report over all sources, the estimate before, and the watched folder."""
+"""Reads paths into a library: one report over all sources, and the watched folder."""
 
 from __future__ import annotations
 
@@ -6,24 +6,22 @@ import functools
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from app.build import OpenLibrary
+from app.estimating import estimate_sources
 from app.progress import Progress
 from app.settings import Settings
 from app.text_forms import safe
-from ingest.media import MediaLimits, probe_media
 from ingest.pipeline import IngestResult
-from ingest.schema import LibraryError, PlayheadError, WrongCallError, timecode
+from ingest.schema import LibraryError, WrongCallError, timecode
 from ingest.sources import Source, SourceFailure, find_sources, printable
 
 FileState = tuple[float, int]
 """When a file was changed, and its size."""
 WATCH_SECONDS = 5.0
-# Seconds of work for one second of video, as seen on two cores with the demo videos and PocketSphinx.
-SECONDS_PER_SECOND = {"captions": 0.01, "decode": 0.02, "screen text": 0.06, "speech": 0.25}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +36,7 @@ class IngestReport:
         return any(result.status == "failed" for result in self.results)
 
     def as_json(self) -> dict[str, Any]:
-        names = ("video_id", "path", "title", "status", "moments", "keyframes", "duration_seconds", "channels", "error")
-        rows = [{**{name: getattr(r, name) for name in names}, "warnings": list(r.warnings)} for r in self.results]
+        rows = [asdict(result) for result in self.results]
         return {"videos": rows, "seconds": round(self.seconds, 2)}
 
     def as_text(self) -> str:
@@ -54,40 +51,13 @@ class IngestReport:
         return "\n".join([*lines, *(f"failed    {safe(result.path)}: {result.error}" for result in failures)])
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """What an ingest would read, and about how long each part takes on a machine of two cores."""
-
-    rows: tuple[dict[str, Any], ...]
-    failures: tuple[SourceFailure, ...]
-
-    @property
-    def failed(self) -> bool:
-        return bool(self.failures)
-
-    def as_json(self) -> dict[str, Any]:
-        seconds = sum(row["estimated_seconds"] for row in self.rows)
-        failures = [{"path": f.path, "error": f.message} for f in self.failures]
-        return {"videos": list(self.rows), "failures": failures, "estimated_seconds": round(seconds, 1)}
-
-    def as_text(self) -> str:
-        lines = [
-            f"{row['title']}  {timecode(row['duration_seconds'])}  about {row['estimated_seconds']:.0f} s "
-            f"({', '.join(row['stages'])})"
-            for row in self.rows
-        ]
-        total = sum(row["estimated_seconds"] for row in self.rows)
-        lines.append(
-            f"{len(self.rows)} videos, about {total:.0f} s on two cores; nothing costs money. Nothing was read yet."
-        )
-        return "\n".join([*lines, *(f"failed  {failure.message}" for failure in self.failures)])
-
-
 def ingest_paths(settings: Settings, paths: Sequence[Path]) -> IngestReport:
     """Bring everything found under the paths into the library; where nothing is found, none is made."""
     sources, failures = find_sources(paths)
     if not sources:
         return IngestReport(tuple(_failed(failure) for failure in failures), 0.0)
+    if settings.describe_model:
+        print(f"playhead: {estimate_sources(settings, sources).description_cost}", file=sys.stderr)
     with OpenLibrary(settings, "playhead ingest", create=True) as library:
         return ingest_sources(library, sources, failures)
 
@@ -106,19 +76,6 @@ def ingest_sources(
             results.append(ingester.ingest(source, functools.partial(progress.describe, name)))
     results += [_failed(failure) for failure in failures]
     return IngestReport(tuple(results), time.monotonic() - started)
-
-
-def estimate_paths(settings: Settings, paths: Sequence[Path]) -> Estimate:
-    """Say what an ingest would do, without models and without touching the library."""
-    sources, failures = find_sources(paths)
-    rows, failed = [], list(failures)
-    limits = MediaLimits(wall_seconds=settings.decode_seconds)
-    for source in sources:
-        try:
-            rows.append(_estimate(source, limits))
-        except PlayheadError as error:
-            failed.append(SourceFailure(printable(source.path), str(error)))
-    return Estimate(tuple(rows), tuple(failed))
 
 
 def watch_folder(settings: Settings, folder: Path, on_report: Callable[[IngestReport], None]) -> None:
@@ -162,28 +119,6 @@ def _file_states(folder: Path) -> dict[Path, FileState]:
     return states
 
 
-def _estimate(source: Source, limits: MediaLimits) -> dict[str, Any]:
-    probed = probe_media(source.media, limits) if source.media else None
-    duration = probed.duration_seconds if probed else source.duration_seconds or 0.0
-    stages = []
-    if probed:
-        stages.append("decode")
-        if probed.has_video:
-            stages.append("screen text")
-    stages.append("captions" if source.captions or (probed and probed.subtitles) else "speech")
-    if stages[-1] == "speech" and not (probed and probed.has_audio):
-        stages.pop()
-    seconds = sum(SECONDS_PER_SECOND[stage] * duration for stage in stages)
-    path = source.path
-    return {
-        "path": printable(path),
-        "title": source.title or printable(Path(path.stem)),
-        "duration_seconds": duration,
-        "stages": stages,
-        "estimated_seconds": round(seconds, 1),
-    }
-
-
 def _failed(failure: SourceFailure) -> IngestResult:
     return IngestResult(failure.path, failure.path, "failed", error=failure.message)
 
@@ -191,7 +126,8 @@ def _failed(failure: SourceFailure) -> IngestResult:
 def _result_line(result: IngestResult) -> str:
     channels = ", ".join(f"{channel}: {tier}" for channel, tier in result.channels.items()) or "nothing heard or read"
     length = timecode(result.duration_seconds)
-    return f"{result.status:9} {safe(result.title)}  {length}  {count(result.moments, 'moment')}  ({channels})"
+    copy = f"  a copy of {result.duplicate_of}" if result.duplicate_of else ""
+    return f"{result.status:9} {safe(result.title)}  {length}  {count(result.moments, 'moment')}  ({channels}){copy}"
 
 
 def count(number: int, noun: str) -> str:

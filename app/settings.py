@@ -13,6 +13,8 @@ from platformdirs import user_cache_path, user_data_path
 from ingest.library import check_tenant
 from ingest.schema import PlayheadError
 
+SWITCHES = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+
 
 class SettingsError(PlayheadError):
     """A setting has a value that cannot be used."""
@@ -31,8 +33,15 @@ class Settings:
     text_model: str = "auto"
     speech_model: str = "auto"
     visual_model: str = "auto"
+    screen_language: str = "auto"
+    tags: Path | None = None
+    every_frame: bool = False
+    hear_captioned: bool = False
     rerank_model: str = "auto"
     chat_model: str | None = None
+    describe_model: str | None = None
+    describe_tokens: int = 200_000
+    describe_dollars: float | None = None
     openai_base_url: str | None = None
     openai_api_key: str | None = field(default=None, repr=False)
     prompts: Path | None = None
@@ -65,6 +74,18 @@ def read_settings(
         value = text(name)
         return Path(value).expanduser() if value else None
 
+    def switch(name: str) -> bool:
+        value = (text(name) or "0").casefold()
+        if value not in SWITCHES:
+            raise SettingsError(f"{name} is {value!r}. Set it to 1 or 0.")
+        return SWITCHES[value]
+
+    def file(name: str) -> Path | None:
+        path = folder(name)
+        if path and not path.is_file():
+            raise SettingsError(f"{name} is {path}, which is not a file. Make it or unset it.")
+        return path
+
     prompts = folder("PLAYHEAD_PROMPTS")
     if prompts and not prompts.is_dir():
         raise SettingsError(f"PLAYHEAD_PROMPTS is {prompts}, which is not a folder. Make it or unset it.")
@@ -81,8 +102,15 @@ def read_settings(
         text_model=text("PLAYHEAD_TEXT_MODEL") or "auto",
         speech_model=text("PLAYHEAD_SPEECH_MODEL") or "auto",
         visual_model=text("PLAYHEAD_VISUAL_MODEL") or "auto",
+        screen_language=text("PLAYHEAD_SCREEN_LANGUAGE") or "auto",
+        tags=file("PLAYHEAD_TAGS"),
+        every_frame=switch("PLAYHEAD_EVERY_FRAME"),
+        hear_captioned=switch("PLAYHEAD_HEAR_CAPTIONED"),
         rerank_model=text("PLAYHEAD_RERANK_MODEL") or "auto",
         chat_model=text("PLAYHEAD_CHAT_MODEL"),
+        describe_model=text("PLAYHEAD_DESCRIBE_MODEL"),
+        describe_tokens=int(number("PLAYHEAD_DESCRIBE_TOKENS", 200_000)),
+        describe_dollars=number("PLAYHEAD_DESCRIBE_DOLLARS", 1.0) if text("PLAYHEAD_DESCRIBE_DOLLARS") else None,
         openai_base_url=text("OPENAI_BASE_URL"),
         openai_api_key=text("OPENAI_API_KEY"),
         prompts=prompts,

@@ -1,18 +1,14 @@
-"""Results as people read them in a terminal, and the JSON of the commands that list things."""
+"""Results as people read them in a terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 from app.answer import Answer, Citation
-from ingest.schema import Timeline, Video, timecode
+from ingest.schema import timecode
 from retrievers.evidence import Evidence, SearchResult
 from retrievers.search import spoken_and_seen
 
 SNIPPET_CHARACTERS = 160
 CLOSEST_MOMENTS = 3
-UNCOVERED_SECONDS = 20.0
 
 
 def answer_text(answer: Answer) -> str:
@@ -39,89 +35,6 @@ def search_text(result: SearchResult) -> str:
         lines.append(f"{item.number:2}. {place(item)}  ({', '.join(item.channels)})")
         lines.append(f"      {safe(shortened(text))}")
     return "\n".join(lines)
-
-
-def videos_text(videos: Sequence[Video]) -> str:
-    """One line a video."""
-    if not videos:
-        return "The library is empty. Run: playhead ingest ~/Videos"
-    return "\n".join(f"{v.video_id[:8]}  {timecode(v.duration_seconds):>8}  {safe(v.title)}" for v in videos)
-
-
-def videos_json(videos: Sequence[Video]) -> dict[str, Any]:
-    """The list of videos for programs."""
-    return {"videos": [video_json(video) for video in videos]}
-
-
-def video_json(video: Video) -> dict[str, Any]:
-    return {
-        "video_id": video.video_id,
-        "title": video.title,
-        "duration_seconds": video.duration_seconds,
-        "paths": list(video.paths),
-        "url": video.url,
-        "language": video.language,
-        "tags": list(video.tags),
-        "published_at": video.published_at,
-        "warnings": list(video.warnings),
-    }
-
-
-def timeline_json(video: Video, timeline: Timeline) -> dict[str, Any]:
-    """Everything the catalog knows of one video, with the share of it that each channel covers."""
-    return {
-        **video_json(video),
-        "channels": dict(timeline.channels),
-        "coverage": coverage(video, timeline),
-        "shots": [[shot.start_seconds, shot.end_seconds] for shot in timeline.shots],
-        "keyframe_seconds": [frame.time_seconds for frame in timeline.keyframes],
-        "transcript": [
-            {"start_seconds": s.start_seconds, "end_seconds": s.end_seconds, "text": s.text, "source": s.source,
-             "language": s.language, "confidence": s.confidence, "speaker": s.speaker}
-            for s in timeline.transcript
-        ],
-        "screen_text": [
-            {"start_seconds": s.start_seconds, "end_seconds": s.end_seconds, "text": s.text, "confidence": s.confidence}
-            for s in timeline.screen_text
-        ],
-    }  # fmt: skip
-
-
-def timeline_text(video: Video, timeline: Timeline) -> str:
-    """The facts of one video, its coverage, and what is said and written when."""
-    covered = coverage(video, timeline)
-    lines = [
-        f"{safe(video.title)}  ({video.video_id}, {timecode(video.duration_seconds)})",
-        *(f"  path      {safe(path)}" for path in video.paths),
-        *([f"  url       {safe(video.url)}"] if video.url else []),
-        *(f"  {channel:9} {tier}, covers {covered.get(channel, 0.0):.0%}" for channel, tier in timeline.channels),
-        f"  pictures  {len(timeline.keyframes)} keyframes, {len(timeline.shots)} shots",
-        *(f"  warning   {safe(warning)}" for warning in video.warnings),
-        "",
-    ]
-    spoken = [(s.start_seconds, s.text) for s in timeline.transcript]
-    written = [(s.start_seconds, f"[screen] {s.text}") for s in timeline.screen_text]
-    return "\n".join([*lines, *(f"{timecode(start):>8}  {safe(text)}" for start, text in sorted(spoken + written))])
-
-
-def coverage(video: Video, timeline: Timeline) -> dict[str, float]:
-    """For each channel the share of the video, 0..1, in which it heard or read something, or has a keyframe near."""
-    spans = {
-        "speech": [(s.start_seconds, s.end_seconds) for s in timeline.transcript],
-        "screen": [(s.start_seconds, s.end_seconds) for s in timeline.screen_text],
-        "visual": [(f.time_seconds, f.time_seconds + UNCOVERED_SECONDS) for f in timeline.keyframes],
-    }
-    return {channel: round(_union_seconds(found, video.duration_seconds) / (video.duration_seconds or 1.0), 3)
-            for channel, found in spans.items()}  # fmt: skip
-
-
-def _union_seconds(spans: Sequence[tuple[float, float]], duration_seconds: float) -> float:
-    total, reached = 0.0, 0.0
-    for start, end in sorted(spans):
-        end = min(end, duration_seconds)
-        total += max(0.0, end - max(start, reached))
-        reached = max(reached, end)
-    return total
 
 
 def place(evidence: Evidence) -> str:

@@ -21,6 +21,7 @@ from sqlalchemy import (
     insert,
     inspect,
     select,
+    update,
 )
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
@@ -28,6 +29,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ingest.schema import (
     Chapter,
     Description,
+    Job,
     Keyframe,
     LibraryError,
     ScreenText,
@@ -50,6 +52,7 @@ VIDEOS = Table(
     Column("language", String),
     Column("tags", JSON, nullable=False),
     Column("published_at", String),
+    Column("duplicate_of", String),
     Column("warnings", JSON, nullable=False),
 )
 PATHS = Table(
@@ -73,10 +76,19 @@ TIMELINES = Table(
     Column("keyframes", JSON, nullable=False),
     Column("channels", JSON, nullable=False),
 )
+JOBS = Table(
+    "jobs",
+    METADATA,
+    Column("tenant", String, primary_key=True),
+    Column("path", String, primary_key=True),
+    Column("video_id", String, nullable=False),
+    Column("started_at", Float, nullable=False),
+    Column("reason", String),
+)
 
 
 class Catalog:
-    """Videos, the paths they were seen under, and their timelines, by tenant."""
+    """Videos, the paths they were seen under, their timelines, and the jobs that have not ended well, by tenant."""
 
     def __init__(self, url: str) -> None:
         try:
@@ -92,18 +104,19 @@ class Catalog:
 
     def _add_columns(self) -> None:
         """Give a catalog of an earlier version the columns that it lacks, empty."""
-        there = {column["name"] for column in inspect(self._engine).get_columns("timelines")}
-        with self._engine.begin() as connection:
-            for column in TIMELINES.columns:
-                if column.name not in there:
-                    connection.exec_driver_sql(
-                        f"ALTER TABLE timelines ADD COLUMN {column.name} JSON NOT NULL DEFAULT '[]'"
-                    )
+        for table in (VIDEOS, TIMELINES):
+            there = {column["name"] for column in inspect(self._engine).get_columns(table.name)}
+            with self._engine.begin() as connection:
+                for column in table.columns:
+                    if column.name not in there:
+                        kind = "VARCHAR" if column.nullable else "JSON NOT NULL DEFAULT '[]'"
+                        connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}")
 
     def put(self, video: Video, timeline: Timeline) -> None:
-        """Store a video and its timeline, replacing what was there."""
+        """Store a video and its timeline, replacing what was there; the jobs that read it are done."""
         with self._writing() as connection:
             _delete(connection, video.tenant, video.video_id)
+            _end_jobs(connection, video.tenant, video.video_id)
             row = {name: value for name, value in asdict(video).items() if name != "paths"}
             connection.execute(insert(VIDEOS), {**row, "tags": list(video.tags), "warnings": list(video.warnings)})
             connection.execute(
@@ -112,8 +125,9 @@ class Catalog:
             _put_paths(connection, video.tenant, video.video_id, video.paths)
 
     def put_paths(self, tenant: str, video_id: str, paths: Sequence[str]) -> None:
-        """Remember where a known video lies, instead of what was remembered."""
+        """Remember where a known video lies, instead of what was remembered; its jobs are done."""
         with self._writing() as connection:
+            _end_jobs(connection, tenant, video_id)
             _put_paths(connection, tenant, video_id, paths)
 
     def get(self, tenant: str, video_id: str) -> Video | None:
@@ -167,10 +181,38 @@ class Catalog:
         )
 
     def delete(self, tenant: str, video_id: str) -> None:
-        """Forget a video, its paths and its timeline."""
+        """Forget a video, its paths, jobs and timeline; the first of its duplicates takes its place among them."""
+        linked = (VIDEOS.c.tenant == tenant) & (VIDEOS.c.duplicate_of == video_id)
         with self._writing() as connection:
             _delete(connection, tenant, video_id)
+            _end_jobs(connection, tenant, video_id)
             connection.execute(delete(PATHS).where(PATHS.c.tenant == tenant, PATHS.c.video_id == video_id))
+            heirs = connection.execute(select(VIDEOS.c.video_id).where(linked).order_by(VIDEOS.c.video_id)).scalars()
+            if heir := heirs.first():
+                connection.execute(update(VIDEOS).where(linked).values(duplicate_of=heir))
+                own = (VIDEOS.c.tenant == tenant) & (VIDEOS.c.video_id == heir)
+                connection.execute(update(VIDEOS).where(own).values(duplicate_of=None))
+
+    def lasting(self, tenant: str, least_seconds: float, most_seconds: float) -> list[Video]:
+        """The videos with a duration in this range that are no duplicates."""
+        duration = VIDEOS.c.duration_seconds.between(least_seconds, most_seconds)
+        query = select(VIDEOS.c.video_id).where(VIDEOS.c.tenant == tenant, duration, VIDEOS.c.duplicate_of.is_(None))
+        with self._reading() as connection:
+            found = list(connection.execute(query).scalars())
+        return list(self.get_many(tenant, found).values())
+
+    def jobs(self, tenant: str | None = None) -> list[tuple[str, Job]]:
+        """The jobs that run, were interrupted or failed, with their tenant, by path; of all tenants for None."""
+        query = select(JOBS).order_by(JOBS.c.path)
+        with self._reading() as connection:
+            rows = connection.execute(query if tenant is None else query.where(JOBS.c.tenant == tenant))
+            return [(row.tenant, Job(row.path, row.video_id, row.started_at, row.reason)) for row in rows]
+
+    def put_job(self, tenant: str, job: Job) -> None:
+        """Remember that a file is being read, or why it could not be, until its video is put or forgotten."""
+        with self._writing() as connection:
+            connection.execute(delete(JOBS).where(JOBS.c.tenant == tenant, JOBS.c.path == job.path))
+            connection.execute(insert(JOBS), {"tenant": tenant, **asdict(job)})
 
     def purge(self) -> None:
         """Rewrite the SQLite file so that no byte of deleted rows is left in it or its log."""
@@ -232,6 +274,10 @@ def _put_paths(connection: Connection, tenant: str, video_id: str, paths: Sequen
     connection.execute(delete(PATHS).where(PATHS.c.tenant == tenant, PATHS.c.video_id == video_id))
     for path in dict.fromkeys(paths):
         connection.execute(insert(PATHS), {"tenant": tenant, "video_id": video_id, "path": path})
+
+
+def _end_jobs(connection: Connection, tenant: str, video_id: str) -> None:
+    connection.execute(delete(JOBS).where(JOBS.c.tenant == tenant, JOBS.c.video_id == video_id))
 
 
 def _delete(connection: Connection, tenant: str, video_id: str) -> None:

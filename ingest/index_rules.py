@@ -122,9 +122,8 @@ def clean_payload(point: Point) -> dict[str, Any]:
     return payload
 
 
-def restored_point(record: Any) -> Point:
-    """A stored record (`payload` and `vector`) as the point it was; dense and visual vectors have length one."""
-    payload, vectors = record.payload, record.vector
+def restored_point(payload: Any, vectors: Any) -> Point:
+    """A point as it was, from its payload and the engine's vectors; dense and visual vectors have length one."""
     return Point(
         moment=from_payload(payload),
         vectors={

@@ -9,8 +9,7 @@ import re
 import shutil
 import tempfile
 import uuid
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -78,21 +77,21 @@ class LibraryFolder:
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self.frames_folder(tenant, video_id))
 
-    @contextmanager
-    def work_folder(self) -> Iterator[Path]:
-        """An empty folder on the library's disk, removed at the end."""
-        (self.path / "work").mkdir(exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self.path / "work") as folder:
-            yield Path(folder)
+    def work_folder(self, tenant: str, video_id: str) -> Path:
+        """Where the unfinished reading of one video lies."""
+        return self.path / "work" / tenant / video_id
 
-    def remove_leftovers(self, live_index: str, video_ids: Collection[tuple[str, str]]) -> None:
-        """Remove what a killed ingest or reindex left: work, other indexes, keyframes of no (tenant, video).
+    def remove_leftovers(
+        self, live_index: str, video_ids: Collection[tuple[str, str]], unfinished: Collection[tuple[str, str]]
+    ) -> None:
+        """Remove what a killed ingest or reindex left: other indexes, and pictures and work of no (tenant, video).
 
         Only the owner of the library may call it.
         """
         indexes = [path for path in self.index_folder.glob("*") if path.name != live_index]
         frames = [path for path in self.path.glob("frames/*/*") if (path.parent.name, path.name) not in video_ids]
-        for path in (self.path / "work", *indexes, *frames):
+        work = [path for path in self.path.glob("work/*/*") if (path.parent.name, path.name) not in unfinished]
+        for path in (*indexes, *frames, *work):
             shutil.rmtree(path, ignore_errors=True)
 
     def library_id(self) -> str:

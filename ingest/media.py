@@ -9,12 +9,13 @@ import os
 import re
 import stat
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ingest.captions import CaptionTrack, Cue, one_line, printable, segments_from_cues
+from ingest.captions import CaptionKind, CaptionTrack, Cue, one_line, printable, segments_from_cues, short_language
 from ingest.containers import looks_like_media
 from ingest.sandbox import ChildLimits, run_limited, short
 from ingest.schema import Chapter, VideoError
@@ -36,6 +37,8 @@ DECODER_LINE = re.compile(r"\[[\w, ./]+ @ 0x[0-9a-f]+\]")
 MAX_TITLE_CHARACTERS = 500
 MAX_CUE_CHARACTERS = 10_000
 WAV_HEADER_BYTES = 44
+MAX_AUDIO_CHANNELS = 2
+NO_DETECTOR = "looking at every frame needs PySceneDetect. Install it: pip install 'playhead[shots]'"
 FRAME_NAME = re.compile(r"[0-9]{9,12}\.jpg")
 MAX_HASH = (1 << 64) - 1
 MAX_WARNINGS = 20
@@ -76,7 +79,8 @@ class DecodedFrame:
 class DecodedMedia:
     """What one file holds; `width` and `height` as coded, before pictures are turned upright.
 
-    `audio_path` is 16 kHz mono 16-bit WAV on the clock of the video. All files are in the work folder.
+    `audio_path` is 16-bit WAV, 16 kHz, on the clock of the video: two channels where the source has two that differ, else
+    one. `audio_language` is what the file says of it, two letters. All files are in the work folder.
     """
 
     duration_seconds: float
@@ -87,6 +91,8 @@ class DecodedMedia:
     width: int
     height: int
     audio_path: Path | None
+    audio_channels: int
+    audio_language: str | None
     frames: tuple[DecodedFrame, ...]
     cut_seconds: tuple[float, ...]
     subtitles: tuple[CaptionTrack, ...]
@@ -102,15 +108,30 @@ def is_media(path: Path) -> bool:
         return False
 
 
-def decode_media(path: Path, work_dir: Path, limits: MediaLimits | None = None) -> DecodedMedia:
-    """Decode the file once into `work_dir`, an empty or new folder; raises VideoError with one clear line."""
-    return run_child(path, work_dir, limits or MediaLimits(), probe=False)
+def decode_media(
+    path: Path,
+    work_dir: Path,
+    limits: MediaLimits | None = None,
+    *,
+    every_frame: bool = False,
+    want_pictures: bool = True,
+    want_sound: bool = True,
+) -> DecodedMedia:
+    """Decode the file once into `work_dir`, an empty or new folder; raises VideoError with one clear line.
+
+    `every_frame` looks at all pictures, not at key frames and around likely cuts: many times slower, and cuts are those of
+    PySceneDetect. What is not wanted is not decoded; `has_video` and `has_audio` then say whether the file holds it.
+    """
+    if every_frame and want_pictures and not find_spec("scenedetect"):
+        raise VideoError(f"{printable(path.name)}: {NO_DETECTOR}")
+    parts = {"every_frame": every_frame, "want_pictures": want_pictures, "want_sound": want_sound}
+    return run_child(path, work_dir, limits or MediaLimits(), {"probe": False, **parts})
 
 
 def probe_media(path: Path, limits: MediaLimits | None = None) -> DecodedMedia:
     """The facts alone (duration, tracks, title, chapters), nothing decoded: no frames, no sound file, no segments."""
     with tempfile.TemporaryDirectory(prefix="playhead-") as work_dir:
-        return run_child(path, Path(work_dir), limits or MediaLimits(), probe=True)
+        return run_child(path, Path(work_dir), limits or MediaLimits(), {"probe": True})
 
 
 def check_head(path: Path) -> None:
@@ -119,13 +140,13 @@ def check_head(path: Path) -> None:
         raise VideoError(f"{printable(path.name)}: is not a media file by its content. Give a video or audio file.")
 
 
-def run_child(path: Path, work_dir: Path, limits: MediaLimits, *, probe: bool) -> DecodedMedia:
+def run_child(path: Path, work_dir: Path, limits: MediaLimits, task: dict[str, bool]) -> DecodedMedia:
     """Check the file, let the child read it and check what the child wrote."""
     name = printable(path.name)
     check_head(path)
     work_dir.mkdir(parents=True, exist_ok=True)
     source = path.resolve()
-    job = json.dumps({"path": os.fspath(source), "probe": probe, **asdict(limits)})
+    job = json.dumps({"path": os.fspath(source), **task, **asdict(limits)})
     child_limits = limits.for_child(source.stat().st_size)
     report = run_limited("ingest.media_child", [job], work_dir, child_limits, subject=name, readable=[source])
     for denial in report.missing_denials:
@@ -190,6 +211,8 @@ def checked_media(facts: dict[str, Any], work_dir: Path, limits: MediaLimits, er
         width=int(number(facts["width"], 0, limits.max_pixels)),
         height=int(number(facts["height"], 0, limits.max_pixels)),
         audio_path=audio if os.path.lexists(audio) and regular_size(audio) > WAV_HEADER_BYTES else None,
+        audio_channels=int(number(facts["audio_channels"], 0, MAX_AUDIO_CHANNELS)),
+        audio_language=short_language(facts["audio_language"]) if facts["audio_language"] is not None else None,
         frames=tuple(checked_frame(frame, work_dir, last) for frame in frames),
         cut_seconds=tuple(number(cut, 0.0, last) for cut in at_most(MAX_CUTS, facts["cut_seconds"])),
         subtitles=checked_subtitles(at_most(limits.max_streams, facts["subtitles"]), limits),
@@ -212,17 +235,18 @@ def checked_frame(row: list[object], work_dir: Path, last: float) -> DecodedFram
 
 
 def checked_subtitles(rows: list[Any], limits: MediaLimits) -> tuple[CaptionTrack, ...]:
-    """The default track first; tracks of forced lines or comments count only where there is no other."""
-    whole = [row for row in rows if row["is_partial"] is not True] or rows
+    """Tracks of all lines before those of forced lines or comments, and of these the default one first."""
     tracks = []
-    for row in sorted(whole, key=lambda row: row["is_default"] is not True):
+    for row in sorted(rows, key=lambda row: (row["is_partial"] is True, row["is_default"] is not True)):
         cues = [
             Cue(number(start, 0.0, math.inf), number(end, 0.0, math.inf), str(text)[:MAX_CUE_CHARACTERS])
             for start, end, text in at_most(MAX_CUES, row["cues"])
             if start < limits.max_duration_seconds
         ]
         language = row["language"] if isinstance(row["language"], str) else None
-        tracks.append(segments_from_cues(cues, "embedded captions", language))
+        kind: CaptionKind = "descriptions" if row["kind"] == "descriptions" else "captions"
+        track = segments_from_cues(cues, "embedded captions", language, kind)
+        tracks.append(replace(track, is_partial=row["is_partial"] is True))
     return tuple(tracks)
 
 

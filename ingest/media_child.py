@@ -7,10 +7,9 @@ Called by `media.decode_media` through `sandbox.run_limited`, with the work fold
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import av
 import av.logging
@@ -19,8 +18,14 @@ from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import Disposition, Stream
 
-from ingest.media_tracks import Clock, PictureTrack, SoundTrack, TextTrack
+from ingest.media_clock import Clock
+from ingest.picture_track import PictureTrack
 from ingest.schema import VideoError
+from ingest.sound_track import SoundTrack
+from ingest.text_track import TextTrack
+
+if TYPE_CHECKING:
+    from ingest.every_frame_track import EveryFrameTrack
 
 # By content and never by name; none of these opens a second file or a connection.
 DEMUXERS = "mov,matroska,avi,mp3,wav,w64,flac,ogg,mpegts,mpeg,mpegvideo,flv,aac,asf,aiff,caf,amr,ac3"
@@ -29,6 +34,11 @@ MAX_READ_ERRORS = 10
 # How far the header's duration and the last timestamp may disagree before it is worth a warning.
 DURATION_SLACK_SECONDS = 1.0
 DURATION_SLACK_SHARE = 0.01
+# These have no header that tells a duration; what is said is the difference of two timestamps, wrong in joined files. Their
+# content cannot be longer than its bytes at the least rate, which keeps broken timestamps in bounds.
+UNDECLARED = frozenset({"mpegts", "mpeg"})
+MIN_BYTES_PER_SECOND = 1000
+MAX_JUMPS_NAMED = 5
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -41,7 +51,7 @@ def main(arguments: Sequence[str]) -> None:
     except FFmpegError as error:
         raise VideoError(f"cannot be opened as media ({error.strerror}). Check that it plays elsewhere.") from None
     check_caps(container, job)
-    facts = probe(container) if job["probe"] else decode(container, job)
+    facts = probe(container, job) if job["probe"] else decode(container, job)
     Path("media.json").write_text(json.dumps(facts), encoding="utf-8")
 
 
@@ -70,14 +80,14 @@ def check_caps(container: InputContainer, job: dict[str, Any]) -> None:
             raise VideoError(f"has {rate:.0f} pictures a second, the limit is {limit}. Re-encode it.")
 
 
-def probe(container: InputContainer) -> dict[str, Any]:
+def probe(container: InputContainer, job: dict[str, Any]) -> dict[str, Any]:
     """The facts without decoding; a file that does not tell its duration is read through for its timestamps."""
     video, audio = best_video(container), best_audio(container)
-    clock = Clock(container, math.inf)
+    clock = make_clock(container, job)
     if not declared_seconds(container):
         for packet in packets(container, [stream for stream in (video, audio) if stream], []):
-            clock.see(packet)
-    facts = common_facts(container, video)
+            clock.set_right(packet)
+    facts = common_facts(container, video, audio)
     tracks = [{**track_facts(stream), "cues": []} for stream in text_streams(container)]
     found = {"has_video": video is not None, "has_audio": audio is not None, "subtitles": tracks}
     if not (video or audio or tracks):
@@ -87,33 +97,37 @@ def probe(container: InputContainer) -> dict[str, Any]:
 
 def decode(container: InputContainer, job: dict[str, Any]) -> dict[str, Any]:
     """Read the file once and hand each packet to its track; returns what `media.json` holds."""
-    declared, limit = declared_seconds(container), job["max_duration_seconds"]
-    clock = Clock(container, min(limit, declared + slack(declared)) if declared else limit)
+    clock = make_clock(container, job)
     video, audio, texts = best_video(container), best_audio(container), text_streams(container)
-    pictures = PictureTrack(video, clock, job["max_frames"], job["max_pixels"]) if video else None
-    sound = SoundTrack(audio, clock, Path("audio.wav")) if audio else None
+    pictures = picture_track(video, clock, job) if video and job["want_pictures"] else None
+    sound = SoundTrack(audio, clock, Path("audio.wav")) if audio and job["want_sound"] else None
     subtitles = [TextTrack(stream, clock) for stream in texts]
     tracks = {track.stream.index: track for track in (pictures, sound, *subtitles) if track}
+    # A part that is not wanted still tells how long the file is, where nothing else does.
+    streams = [track.stream for track in tracks.values()] or [stream for stream in (video, audio) if stream]
     warnings: list[str] = []
-    for packet in packets(container, [track.stream for track in tracks.values()], warnings):
-        clock.see(packet)
-        tracks[packet.stream_index].take(packet)
+    for packet in packets(container, streams, warnings):
+        clock.set_right(packet)
+        if packet.stream_index in tracks:
+            tracks[packet.stream_index].take(packet)
     for track in tracks.values():
         track.finish()
+    sampler = pictures.sampler if pictures else None
     facts = {
-        **common_facts(container, video),
-        "frames": pictures.kept if pictures else [],
-        "cut_seconds": pictures.keeper.cut_seconds if pictures else [],
-        "has_video": bool(pictures and pictures.kept),
-        "has_audio": bool(sound and sound.written),
+        **common_facts(container, video, audio),
+        "frames": sampler.kept if sampler else [],
+        "cut_seconds": sorted(sampler.keeper.cut_seconds) if sampler else [],
+        "has_video": bool(sampler.kept) if sampler else video is not None,
+        "has_audio": bool(sound.written) if sound else audio is not None,
+        "audio_channels": sound.channels if sound and sound.written else 0,
         "subtitles": [{**track_facts(track.stream), "cues": track.cues} for track in subtitles if track.cues],
-        "duration_seconds": true_duration(declared, clock, warnings),
+        "duration_seconds": true_duration(declared_seconds(container), clock, warnings),
     }
     damaged = sum(track.damaged for track in tracks.values())
     if damaged:
         warnings.append(f"damaged: {damaged} packets could not be decoded")
-    if pictures and pictures.left_out:
-        warnings.append(f"{pictures.left_out} pictures past the limit of {job['max_frames']} were left out")
+    if sampler and sampler.left_out:
+        warnings.append(f"{sampler.left_out} pictures past the limit of {job['max_frames']} were left out")
     if video and not facts["has_video"]:
         warnings.append("its pictures could not be decoded")
     if audio and not facts["has_audio"]:
@@ -121,6 +135,28 @@ def decode(container: InputContainer, job: dict[str, Any]) -> dict[str, Any]:
     if not (facts["has_video"] or facts["has_audio"] or facts["subtitles"]):
         raise VideoError("holds neither picture nor sound nor subtitles. Check that it plays elsewhere.")
     return {**facts, "warnings": warnings}
+
+
+def picture_track(stream: Stream, clock: Clock, job: dict[str, Any]) -> PictureTrack | EveryFrameTrack:
+    """The way of looking that the job asks for; PySceneDetect is imported only where it is needed."""
+    if not job["every_frame"]:
+        return PictureTrack(stream, clock, job["max_frames"], job["max_pixels"])
+    from ingest.every_frame_track import EveryFrameTrack
+
+    return EveryFrameTrack(stream, clock, job["max_frames"], job["max_pixels"])
+
+
+def make_clock(container: InputContainer, job: dict[str, Any]) -> Clock:
+    """A clock that takes no time for true that lies outside the file, as far as the file tells."""
+    start, declared, most = (
+        (container.start_time or 0) / av.time_base,
+        declared_seconds(container),
+        job["max_duration_seconds"],
+    )
+    limit = declared + slack(declared) if declared else most
+    if container.format.name in UNDECLARED:
+        limit = max(limit, container.size / MIN_BYTES_PER_SECOND)
+    return Clock(start, min(limit, most), most)
 
 
 def packets(container: InputContainer, streams: Sequence[Stream], warnings: list[str]) -> Iterator[Packet[Any]]:
@@ -136,7 +172,7 @@ def packets(container: InputContainer, streams: Sequence[Stream], warnings: list
     warnings.append(f"damaged: reading stopped before the end ({reason})")
 
 
-def common_facts(container: InputContainer, video: Stream | None) -> dict[str, Any]:
+def common_facts(container: InputContainer, video: Stream | None, audio: Stream | None) -> dict[str, Any]:
     """What the container says of itself."""
     start = (container.start_time or 0) / av.time_base
     chapters = []
@@ -150,6 +186,8 @@ def common_facts(container: InputContainer, video: Stream | None) -> dict[str, A
         "title": container.metadata.get("title", ""),
         "width": context.width if context else 0,  # type: ignore[attr-defined]
         "height": context.height if context else 0,  # type: ignore[attr-defined]
+        "audio_language": audio.language if audio else None,
+        "audio_channels": 0,
         "chapters": chapters,
         "frames": [],
         "cut_seconds": [],
@@ -159,8 +197,10 @@ def common_facts(container: InputContainer, video: Stream | None) -> dict[str, A
 
 def track_facts(stream: Stream) -> dict[str, Any]:
     """Who a subtitle track is for."""
+    described = Disposition.descriptions | Disposition.visual_impaired
     return {
         "language": stream.language,
+        "kind": "descriptions" if stream.disposition & described else "captions",
         "is_default": bool(stream.disposition & Disposition.default),
         "is_partial": bool(stream.disposition & (Disposition.forced | Disposition.comment)),
     }
@@ -181,6 +221,10 @@ def true_duration(declared: float, clock: Clock, warnings: list[str]) -> float:
     seen = clock.end_seconds
     if declared and abs(declared - seen) <= slack(declared):
         return declared
+    if clock.jumps:
+        jumps = ", ".join(f"{seconds:.1f}" for seconds in clock.jumps[:MAX_JUMPS_NAMED])
+        warnings.append(f"its timestamps begin anew at second {jumps}; the parts were put one after the other")
+        return seen
     counts_from_zero = abs(declared - clock.start_seconds - seen) <= slack(declared)  # Matroska, when it starts later
     if declared and not counts_from_zero:
         warnings.append(f"the header says {declared:.1f} s, the content ends at {seen:.1f} s")

@@ -1,15 +1,16 @@
-"""Cuts a video into overlapping moments at sentence ends, pauses and cuts, so that every second belongs to one."""
+"""Cuts a video into overlapping moments, so that every second belongs to one and none runs over a chapter's start."""
 
 from __future__ import annotations
 
 import bisect
+import itertools
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from ingest.schema import Description, Moment, ScreenText, Timeline, TranscriptSegment, Video
+from ingest.schema import Chapter, Description, Moment, ScreenText, Timeline, TranscriptSegment, Video
 
 Span = TypeVar("Span", ScreenText, Description)
 
@@ -17,19 +18,23 @@ Span = TypeVar("Span", ScreenText, Description)
 # for 0.70 of questions against 0.61 for windows side by side (hybrid, before reranking).
 BLOCKS_PER_MOMENT = 3
 MAX_BLOCK_SECONDS = 20.0
-MIN_BLOCK_SECONDS = 12.0
+MIN_BLOCK_SECONDS = 10.0  # at most half of the longest, so that what is left of a chapter can always be shared out
 PAUSE_SECONDS = 0.7
 SENTENCE_END = re.compile(r"[.?!…。？！][\"'”’)\]]*$")
 
 
 def cut_moments(video: Video, timeline: Timeline) -> list[Moment]:
-    """The moments of one video, in order; together they cover 0..duration without a gap."""
+    """The moments of one video, in order, 10 to 60 s long; together they cover 0..duration without a gap.
+
+    A video shorter than 10 s is one moment. What is said or shown at the very end belongs to the last moment.
+    """
     segments = [piece for segment in timeline.transcript for piece in split_long(segment)]
-    edges = block_edges(video.duration_seconds, segments, [shot.start_seconds for shot in timeline.shots])
+    spans = moment_spans(video.duration_seconds, segments, timeline)
+    last_end = spans[-1][1]
     moments = []
-    for first in range(max(1, len(edges) - BLOCKS_PER_MOMENT)):
-        start, end = edges[first], edges[min(first + BLOCKS_PER_MOMENT, len(edges) - 1)]
-        until = math.inf if end == edges[-1] else end  # what is said at the very end belongs to the last moment
+    for start, end in spans:
+        until = math.inf if end == last_end else end
+        seen = (keyframe.time_seconds for keyframe in timeline.keyframes)
         moments.append(
             Moment(
                 tenant=video.tenant,
@@ -39,24 +44,45 @@ def cut_moments(video: Video, timeline: Timeline) -> list[Moment]:
                 transcript=tuple(s for s in segments if start <= (s.start_seconds + s.end_seconds) / 2 < until),
                 screen_text=_overlapping(timeline.screen_text, start, until),
                 description=" ".join(dict.fromkeys(d.text for d in _overlapping(timeline.descriptions, start, until))),
-                chapter=next((c.title for c in reversed(timeline.chapters) if c.start_seconds <= start), ""),
-                keyframe_seconds=tuple(k.time_seconds for k in timeline.keyframes if start <= k.time_seconds < until),
+                chapter=chapter_titles(timeline.chapters, start, until),
+                keyframe_seconds=tuple(seconds for seconds in seen if start <= seconds < until),
             )
         )
     return moments
 
 
-def block_edges(
-    duration_seconds: float, segments: Sequence[TranscriptSegment], cut_seconds: Sequence[float]
-) -> list[float]:
-    """Edges of blocks of at most 20 s, from 0 to the duration: the last good edge in reach, else the last segment end, else 20 s."""
-    good, plain = _candidate_edges(segments, cut_seconds)
+def moment_spans(
+    duration_seconds: float, segments: Sequence[TranscriptSegment], timeline: Timeline
+) -> list[tuple[float, float]]:
+    """(start, end) of each moment: all runs of three blocks inside one section, or the whole section when it has fewer."""
+    changes = [*(shot.start_seconds for shot in timeline.shots), *screen_changes(timeline.screen_text)]
+    good, plain = candidate_edges(segments, changes)
+    spans = []
+    for section_start, section_end in itertools.pairwise(section_edges(duration_seconds, timeline.chapters)):
+        edges = block_edges(section_start, section_end, good, plain)
+        size = min(BLOCKS_PER_MOMENT, len(edges) - 1)
+        spans += list(zip(edges, edges[size:], strict=False))
+    return spans
+
+
+def section_edges(duration_seconds: float, chapters: Sequence[Chapter]) -> list[float]:
+    """0, the chapters' starts and the duration; a chapter shorter than 10 s is joined to the next, the last to the one before."""
+    end = math.ceil(duration_seconds * 1000) / 1000
     edges = [0.0]
-    while duration_seconds - edges[-1] > MAX_BLOCK_SECONDS:
-        start, limit = edges[-1], edges[-1] + MAX_BLOCK_SECONDS
-        edge = _last_between(good, start + MIN_BLOCK_SECONDS, limit) or _last_between(plain, start + 1.0, limit)
-        edges.append(round(edge or limit, 3))
-    return [*edges, math.ceil(duration_seconds * 1000) / 1000]
+    for start in sorted(round(chapter.start_seconds, 3) for chapter in chapters):
+        if edges[-1] + MIN_BLOCK_SECONDS <= start <= end - MIN_BLOCK_SECONDS:
+            edges.append(start)
+    return [*edges, end]
+
+
+def block_edges(start_seconds: float, end_seconds: float, good: Sequence[float], plain: Sequence[float]) -> list[float]:
+    """Edges of blocks of 10 to 20 s: the last good edge in reach, else the last plain one, else as late as can be."""
+    edges = [start_seconds]
+    while end_seconds - edges[-1] > MAX_BLOCK_SECONDS:
+        low, high = edges[-1] + MIN_BLOCK_SECONDS, min(edges[-1] + MAX_BLOCK_SECONDS, end_seconds - MIN_BLOCK_SECONDS)
+        edge = _last_between(good, low, high) or _last_between(plain, low, high) or high
+        edges.append(round(edge, 3))
+    return [*edges, end_seconds]
 
 
 def split_long(segment: TranscriptSegment) -> list[TranscriptSegment]:
@@ -74,19 +100,14 @@ def split_long(segment: TranscriptSegment) -> list[TranscriptSegment]:
             end_seconds=segment.start_seconds + seconds * last / len(words),
             text=" ".join(words[first:last]),
         )
-        for first, last in zip(bounds, bounds[1:], strict=False)
+        for first, last in itertools.pairwise(bounds)
     ]
 
 
-def _overlapping(spans: Sequence[Span], start: float, until: float) -> tuple[Span, ...]:
-    """The spans with a part inside start..until; a span without length counts where it lies."""
-    return tuple(s for s in spans if s.start_seconds < until and max(s.start_seconds, s.end_seconds - 0.001) >= start)
-
-
-def _candidate_edges(
-    segments: Sequence[TranscriptSegment], cut_seconds: Sequence[float]
+def candidate_edges(
+    segments: Sequence[TranscriptSegment], change_seconds: Sequence[float]
 ) -> tuple[list[float], list[float]]:
-    """Good edges (sentence ends, pauses, cuts while nobody speaks) and plain ones (any segment end), sorted."""
+    """Good edges (sentence ends, pauses, changes of the picture while nobody speaks) and plain ones (any segment end), sorted."""
     good: list[float] = []
     plain: list[float] = []
     next_starts = [*(segment.start_seconds for segment in segments[1:]), math.inf]
@@ -94,11 +115,37 @@ def _candidate_edges(
         pause = next_start - segment.end_seconds >= PAUSE_SECONDS
         (good if pause or SENTENCE_END.search(segment.text) else plain).append(segment.end_seconds)
     starts = [segment.start_seconds for segment in segments]
-    for cut in cut_seconds:
-        before = bisect.bisect_right(starts, cut) - 1
-        if before < 0 or segments[before].end_seconds <= cut:
-            good.append(cut)
+    for change in change_seconds:
+        before = bisect.bisect_right(starts, change) - 1
+        if before < 0 or segments[before].end_seconds <= change:
+            good.append(change)
     return sorted(good), sorted(plain)
+
+
+def screen_changes(spans: Sequence[ScreenText]) -> Iterator[float]:
+    """When new text comes up and most of what was shown before is gone: a new slide, but not one more line of it."""
+    shown: list[ScreenText] = []
+    for start, new in itertools.groupby(sorted(spans, key=lambda span: span.start_seconds), lambda s: s.start_seconds):
+        kept = [span for span in shown if span.end_seconds > start]
+        if 2 * _letters(kept) <= _letters(shown):
+            yield start
+        shown = [*kept, *new]
+
+
+def chapter_titles(chapters: Sequence[Chapter], start: float, until: float) -> str:
+    """The titles of what begins at the last chapter's start up to `start`, and of chapters that begin before `until`."""
+    titled = sorted((round(chapter.start_seconds, 3), chapter.title) for chapter in chapters if chapter.title)
+    running = max((begins for begins, _ in titled if begins <= start), default=start)
+    return " / ".join(dict.fromkeys(title for begins, title in titled if running <= begins < until))
+
+
+def _letters(spans: Sequence[ScreenText]) -> int:
+    return sum(len(span.text) for span in spans)
+
+
+def _overlapping(spans: Sequence[Span], start: float, until: float) -> tuple[Span, ...]:
+    """The spans with a part inside start..until; a span without length counts where it lies."""
+    return tuple(s for s in spans if s.start_seconds < until and max(s.start_seconds, s.end_seconds - 0.001) >= start)
 
 
 def _last_between(edges: Sequence[float], low: float, high: float) -> float | None:

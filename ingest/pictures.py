@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,31 +21,53 @@ COLOUR_SIDE = 8
 # Bits of 64, measured: a still picture differs by 0 to 6, a new line on a slide by 8 to 18, another scene by 18 to 34.
 CHANGED_BITS = 6
 CUT_BITS = 18
-# Mean difference of 8 x 8 colours, of 255: tells plain colours and fades apart, where a hash sees no structure.
+# Mean difference of 8 x 8 colours, of 255: tells plain colours and fades apart, where a hash sees no structure. Noise in
+# the dark changes any number of bits, but colours by less than 3.
 CHANGED_COLOUR = 16.0
 CUT_COLOUR = 40.0
+MIN_CUT_COLOUR = 6.0
 MAX_SECONDS_BETWEEN_KEPT = 30.0
 MIN_SECONDS_BETWEEN_KEPT = 1.0
+# Variance of a Laplacian on grey values, 160 pixels wide: black, white and plain colours with grain stay below.
+BLANK_SHARPNESS = 12.0
+# How long after a wanted picture a sharper one is as good a sample of the same shot, and how long a blank one may wait.
+SHARPER_SECONDS = 0.5
+SHARPER_SHARE = 1.2
+UNBLANK_SECONDS = 3.0
+MAX_TRANSITION_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a picture looks like, small enough to compare: its hash and its 8 x 8 x 3 colours (0 to 255)."""
+    """What a picture looks like, small enough to compare: its hash, its 8 x 8 x 3 colours (0 to 255), its sharpness."""
 
     perceptual_hash: int
     colours: npt.NDArray[np.float32]
+    sharpness: float
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether there is next to nothing to be seen."""
+        return self.sharpness < BLANK_SHARPNESS
 
     def changed_from(self, other: Look) -> bool:
         """Whether a person would call it another picture."""
-        return self._differs(other, CHANGED_BITS, CHANGED_COLOUR)
+        return self._bits_from(other) > CHANGED_BITS or self._colour_from(other) > CHANGED_COLOUR
 
     def cut_from(self, other: Look) -> bool:
         """Whether it likely belongs to another shot."""
-        return self._differs(other, CUT_BITS, CUT_COLOUR)
+        colour = self._colour_from(other)
+        return colour > CUT_COLOUR or (colour > MIN_CUT_COLOUR and self._bits_from(other) > CUT_BITS)
 
-    def _differs(self, other: Look, bits: int, colour: float) -> bool:
-        distance = hash_distance(self.perceptual_hash, other.perceptual_hash)
-        return distance > bits or float(np.abs(self.colours - other.colours).mean()) > colour
+    def distance_to(self, other: Look) -> float:
+        """How unlike two pictures are; 1 is the least that makes a cut."""
+        return max(self._bits_from(other) / CUT_BITS, self._colour_from(other) / CUT_COLOUR)
+
+    def _bits_from(self, other: Look) -> int:
+        return hash_distance(self.perceptual_hash, other.perceptual_hash)
+
+    def _colour_from(self, other: Look) -> float:
+        return float(np.abs(self.colours - other.colours).mean())
 
 
 class PictureKeeper:
@@ -57,9 +80,13 @@ class PictureKeeper:
         self._kept: Look | None = None
         self._kept_seconds = -math.inf
 
-    def wants(self, time_seconds: float, look: Look) -> bool:
-        """Whether to keep it: the first, a changed one (one a second, cuts aside), and one every 30 s."""
-        is_cut = self._last_seen is not None and look.cut_from(self._last_seen)
+    def wants(self, time_seconds: float, look: Look, is_cut: bool | None = None) -> bool:
+        """Whether to keep it: the first, a changed one (one a second, cuts aside), and one every 30 s.
+
+        `is_cut` says whether a shot begins here, where that is known; else the picture before tells.
+        """
+        if is_cut is None:
+            is_cut = self._last_seen is not None and look.cut_from(self._last_seen)
         if is_cut:
             self.cut_seconds.append(time_seconds)
         self._last_seen, self.seen = look, self.seen + 1
@@ -70,13 +97,49 @@ class PictureKeeper:
         self._kept, self._kept_seconds = look, time_seconds
         return True
 
+    def take_instead(self, look: Look) -> None:
+        """Note that another picture of the same shot was kept in place of the last one."""
+        self._kept = look
+
+
+def is_better(look: Look, waited_seconds: float, wanted: Look, best: Look) -> bool:
+    """Whether a picture that comes later in the same shot is a better sample than the best since the one that was wanted."""
+    if wanted.is_blank:
+        return waited_seconds <= UNBLANK_SECONDS and look.sharpness > best.sharpness and not look.is_blank
+    is_near = waited_seconds <= SHARPER_SECONDS and not look.changed_from(wanted)
+    return is_near and look.sharpness > SHARPER_SHARE * best.sharpness
+
+
+def gradual_cut(looks: Sequence[tuple[float, Look]]) -> float | None:
+    """Where a shot turns into another without a sharp cut, from pictures in order of time.
+
+    That is where pictures become more like the last than like the first, if most of the change happens around there: a
+    camera that moves along changes as much, but never so fast.
+    """
+    first, last = looks[0][1], looks[-1][1]
+    if not last.cut_from(first):
+        return None
+    time = next(time for time, look in looks if look.distance_to(last) <= look.distance_to(first))
+    before = [look for other, look in looks if other <= time - MAX_TRANSITION_SECONDS / 2]
+    after = [look for other, look in looks if other >= time + MAX_TRANSITION_SECONDS / 2]
+    return time if (after or [last])[0].cut_from((before or [first])[-1]) else None
+
 
 def look_of(image: Image.Image) -> Look:
-    """What an upright RGB picture looks like."""
+    """What an upright RGB picture looks like; sharpness depends on its size."""
     from PIL import Image
 
     small = image.resize((COLOUR_SIDE, COLOUR_SIDE), Image.Resampling.BOX)
-    return Look(perceptual_hash(image), np.asarray(small.convert("RGB"), dtype=np.float32))
+    colours = np.asarray(small.convert("RGB"), dtype=np.float32)
+    return Look(perceptual_hash(image), colours, sharpness(np.asarray(image.convert("L"), dtype=np.float32)))
+
+
+def sharpness(grey: npt.NDArray[np.float32]) -> float:
+    """The variance of the Laplacian of grey values, (height, width); 0 for a picture too small to have one."""
+    if min(grey.shape) < 3:
+        return 0.0
+    middle = grey[1:-1, 1:-1]
+    return float(np.var(4 * middle - grey[:-2, 1:-1] - grey[2:, 1:-1] - grey[1:-1, :-2] - grey[1:-1, 2:]))
 
 
 def perceptual_hash(image: Image.Image) -> int:

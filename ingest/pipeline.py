@@ -1,37 +1,34 @@
-"""The path of one video: identify, decode, captions or speech, screen text, moments, vectors, publish."""
+"""The path of one video: identify, read, embed, publish; what is known and unchanged is not done again."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import os
 import shutil
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from ingest.captions import CaptionTrack, find_sidecars, read_captions
 from ingest.catalog import Catalog
+from ingest.checkpoint import Checkpoint
+from ingest.duplicates import duration_range, shows_the_same
+from ingest.fingerprint import UNDESCRIBED, Fingerprint, all_captions, as_described, fingerprint_of, is_described
 from ingest.index import VideoIndex
 from ingest.library import LibraryFolder, frame_name
-from ingest.media import DecodedMedia, MediaLimits, check_head, decode_media
-from ingest.points import make_points
-from ingest.schema import Keyframe, PlayheadError, ScreenText, Shot, Timeline, TranscriptSegment, Video, VideoError
-from ingest.screen_text import ScreenReader, screen_text_spans
+from ingest.media import check_head, is_media
+from ingest.points import StoredVectors, make_points, stored_vectors
+from ingest.reading import SPEECH_NOT_READ, Content, OnStage, VideoReader, is_heard
+from ingest.schema import Job, PlayheadError, Timeline, Video, VideoError
 from ingest.sources import Source, printable, readable_stem
-from ingest.speech import Transcriber
 from ingest.text_embedding import TextEmbedder, file_sha256, is_known_language
-from ingest.visual_embedding import ImageEmbedder
 
 VIDEO_ID_LENGTH = 24
-UNDESCRIBED = "/no manifest"
-SPEECH_NOT_READ = "speech was not read: no recogniser can be loaded. See: playhead doctor"
+LANGUAGE_WARNING = "language "
 
 log = logging.getLogger(__name__)
-
-OnStage = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +44,30 @@ class IngestResult:
     duration_seconds: float = 0.0
     channels: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    duplicate_of: str | None = None
+    stage_seconds: dict[str, float] = field(default_factory=dict)
     error: str | None = None
 
 
+class StageClock:
+    """Passes the stages of a reading on, and counts the seconds of each."""
+
+    def __init__(self, on_stage: OnStage) -> None:
+        self._on_stage = on_stage
+        self._begun: list[tuple[str, float]] = []
+
+    def __call__(self, stage: str) -> None:
+        self._begun.append((stage, time.monotonic()))
+        self._on_stage(stage)
+
+    def seconds(self) -> dict[str, float]:
+        """The stages begun so far, in order; the last one ends now."""
+        ends = [*(begun for _, begun in self._begun[1:]), time.monotonic()]
+        return {stage: round(end - begun, 3) for (stage, begun), end in zip(self._begun, ends, strict=True)}
+
+
 class Ingester:
-    """Reads sources into one tenant of one library. Models that a video does not need are never loaded."""
+    """Brings sources into one tenant of one library."""
 
     def __init__(
         self,
@@ -60,195 +76,182 @@ class Ingester:
         catalog: Catalog,
         index: VideoIndex,
         embedder: TextEmbedder | None,
-        image_embedder: ImageEmbedder | None,
-        load_transcriber: Callable[[], Transcriber | None],
-        load_screen_reader: Callable[[], ScreenReader | None],
-        limits: MediaLimits,
+        reader: VideoReader,
     ) -> None:
         self._tenant = tenant
         self._folder = folder
         self._catalog = catalog
         self._index = index
         self._embedder = embedder
-        self._image_embedder = image_embedder
-        self._load_transcriber = load_transcriber
-        self._load_screen_reader = load_screen_reader
-        self._limits = limits
+        self._reader = reader
 
     def ingest(self, source: Source, on_stage: OnStage = lambda stage: None) -> IngestResult:
         """Bring one source into the library; a bad one is a result with status "failed", never an exception."""
         path = printable(source.path)
+        clock = StageClock(on_stage)
         try:
-            return self._ingest(source, on_stage)
+            return replace(self._ingest(source, clock), stage_seconds=clock.seconds())
         except (PlayheadError, OSError) as error:
-            return IngestResult(path, source.title or path, "failed", error=" ".join(str(error).split()))
+            return IngestResult(path, source.title or path, "failed", error=_one_line(error))
         except Exception as error:  # one bad input, or one library's fault with it, must not end the others
             log.debug("%s failed", path, exc_info=True)
-            fact = " ".join(f"{type(error).__name__}: {error}".split())
-            return IngestResult(path, source.title or path, "failed", error=f"{path} cannot be read ({fact}).")
+            fact = f"{path} cannot be read ({_one_line(error, with_type=True)})."
+            return IngestResult(path, source.title or path, "failed", error=fact)
 
     def _ingest(self, source: Source, on_stage: OnStage) -> IngestResult:
         on_stage("identify")
+        plan, known = self._plan(source)
         path = _storable_path(source.path)
+        if known and known.fingerprint == str(plan.made_from) and not self._misses_something(known):
+            replaced = self._retire_previous(plan.source, path, plan.video_id)
+            self._catalog.put_paths(self._tenant, plan.video_id, plan.paths)
+            return self._result(known, path, "updated" if replaced else "unchanged")
+        job = Job(path, plan.video_id, time.time())
+        checkpoint = Checkpoint(self._folder.work_folder(self._tenant, plan.video_id))
+        self._catalog.put_job(self._tenant, job)
+        try:
+            video = self._bring_in(plan, known, checkpoint, on_stage)
+        except Exception as error:
+            if not known:  # else no purge would ever find the pictures
+                self._folder.remove_frames(self._tenant, plan.video_id)
+            if isinstance(error, VideoError):  # going on would not help
+                checkpoint.remove()
+            self._catalog.put_job(self._tenant, replace(job, reason=_one_line(error)))
+            raise
+        replaced = self._retire_previous(plan.source, path, plan.video_id)
+        checkpoint.remove()
+        return self._result(video, path, "updated" if known or replaced else "indexed")
+
+    def _plan(self, source: Source) -> tuple[_Plan, Video | None]:
+        """What a source is made of, and the video that it already is in the library."""
+        path, state = _storable_path(source.path), _file_state(source.path)
         video_id = self._identify(source)
         known = self._catalog.get(self._tenant, video_id)
         there = [known_path for known_path in known.paths if os.path.exists(known_path)] if known else []
         paths = tuple(dict.fromkeys([*there, path]))
-        captions = _all_captions(source, paths)
-        described = _is_described(source) or not known or known.fingerprint.endswith(UNDESCRIBED)
-        if known and not described:
-            source = _as_described(source, known)
-        fingerprint = _fingerprint(source, captions)
-        if known and not described and not captions:
-            fingerprint = known.fingerprint  # the captions that a manifest named are not at hand, and not gone
-        if known and known.fingerprint == fingerprint and not self._misses_something(known):
-            replaced = self._retire_previous(source, path, video_id)
-            self._catalog.put_paths(self._tenant, video_id, paths)
-            return self._result(known, path, "updated" if replaced else "unchanged")
-        with self._folder.work_folder() as work:
-            media = None
-            if source.media:
-                on_stage("decode")
-                media = decode_media(source.media, work, self._limits)
-            video, timeline = self._read(source, video_id, paths, fingerprint, captions, media, on_stage)
-            on_stage("embed")
-            try:
-                self._keep_frames(video, media)
-                points = make_points(video, timeline, self._folder, self._embedder, self._image_embedder)
-                on_stage("publish")
-                self._index.replace(self._tenant, video_id, points)
-            except BaseException:
-                if not known:  # else no purge would ever find the pictures
-                    self._folder.remove_frames(self._tenant, video_id)
-                raise
-        replaced = self._retire_previous(source, path, video_id)
-        self._catalog.put(video, timeline)
-        return self._result(video, path, "updated" if known or replaced else "indexed")
+        captions = all_captions(source, paths)
+        made_from = fingerprint_of(source, captions, self._reader.options)
+        was_made_from = Fingerprint.read(known.fingerprint) if known else None
+        if known and was_made_from and was_made_from.manifest != UNDESCRIBED and not is_described(source):
+            source = as_described(source, known)
+            made_from = replace(made_from, manifest=was_made_from.manifest)
+            if not captions:  # those that the manifest named are not at hand, and not gone
+                made_from = replace(made_from, captions=was_made_from.captions)
+        return _Plan(source, video_id, paths, captions, made_from, state), known
+
+    def reindex(self, video: Video, channels: Collection[str], stored: StoredVectors) -> None:
+        """Make the named channels of a known video again with the models of this run, and publish it.
+
+        `stored` are the vectors that today's models would make again just so.
+        """
+        checkpoint = Checkpoint(self._folder.work_folder(video.tenant, video.video_id))
+        content, warnings = self._reader.read_again(
+            video, self._known_content(video, stored), channels, lambda: self._media_of(video), checkpoint
+        )
+        transcript = content.timeline.transcript
+        language = transcript[0].language if transcript and is_heard(content.timeline) else video.language
+        video = replace(video, language=language, warnings=self._with_language_warning(language, warnings))
+        self._index.replace(
+            video.tenant, video.video_id, make_points(video, content, self._embedder, stored.texts, checkpoint)
+        )
+        self._catalog.put(video, content.timeline)
+        checkpoint.remove()
+
+    def _media_of(self, video: Video) -> Path | None:
+        """A file that still holds this video."""
+        files = (Path(path) for path in video.paths)
+        return next((path for path in files if is_media(path) and _id_of_bytes(path) == video.video_id), None)
+
+    def _bring_in(self, plan: _Plan, known: Video | None, checkpoint: Checkpoint, on_stage: OnStage) -> Video:
+        """Read a new or changed video and publish it."""
+        stored = self._stored(known)
+        content = self._kept_content(known, plan.made_from, stored)
+        before = (known, content) if known and content else None
+        reading = self._reader.read(plan.source, plan.captions, before, checkpoint, on_stage)
+        if _file_state(plan.source.path) != plan.state:
+            name = printable(plan.source.path)
+            raise VideoError(f"{name}: changed while it was read. Ingest it again once it is whole.")
+        video = Video(
+            tenant=self._tenant,
+            video_id=plan.video_id,
+            title=plan.source.title or reading.title or readable_stem(Path(plan.paths[0])),
+            duration_seconds=reading.duration_seconds,
+            fingerprint=str(plan.made_from),
+            paths=plan.paths,
+            url=plan.source.url,
+            language=reading.language,
+            tags=plan.source.tags,
+            published_at=plan.source.published_at,
+            warnings=self._with_language_warning(reading.language, reading.warnings),
+        )
+        video = replace(video, duplicate_of=self._original_of(video, reading.content.timeline))
+        on_stage("embed")
+        points = make_points(video, reading.content, self._embedder, stored.texts, checkpoint)
+        on_stage("publish")
+        self._keep_frames(video, reading.content)
+        self._index.replace(self._tenant, plan.video_id, points)
+        self._catalog.put(video, reading.content.timeline)
+        return video
 
     def _identify(self, source: Source) -> str:
         """The id from the media's bytes; without media from tenant and url, or from the caption bytes."""
         if source.media:
             check_head(source.media)
-            return file_sha256(source.media)[:VIDEO_ID_LENGTH]
+            return _id_of_bytes(source.media)
         content = source.url or "".join(file_sha256(path) for path in source.captions)
         return hashlib.sha256(f"{self._tenant}\n{content}".encode()).hexdigest()[:VIDEO_ID_LENGTH]
 
-    def _read(
-        self,
-        source: Source,
-        video_id: str,
-        paths: tuple[str, ...],
-        fingerprint: str,
-        captions: Sequence[Path],
-        media: DecodedMedia | None,
-        on_stage: OnStage,
-    ) -> tuple[Video, Timeline]:
-        """What a source says and shows."""
-        warnings = list(media.warnings) if media else []
-        transcript, language = self._transcript(captions, media, warnings, on_stage)
-        duration = media.duration_seconds if media else source.duration_seconds or 0.0
-        if not media:
-            duration = max([duration, *(segment.end_seconds for segment in transcript)])
-        frames = sorted(media.frames, key=lambda frame: frame.time_seconds) if media else []
-        if language and self._embedder and not is_known_language(self._embedder.name, language):
-            warnings.append(
-                f"language {language} is not known to {self._embedder.name}: search by meaning will be poor. Set "
-                "PLAYHEAD_TEXT_MODEL to a multilingual model and run: playhead reindex"
-            )
-        on_stage("screen text")
-        screen_text, screen_tier = self._screen_text(media)
-        timeline = Timeline(
-            transcript=tuple(transcript),
-            screen_text=tuple(screen_text),
-            shots=_shots(media, duration),
-            keyframes=tuple(Keyframe(frame.time_seconds, frame.perceptual_hash) for frame in frames),
-            channels=self._channels(transcript, screen_tier if screen_text else None, media),
+    def _stored(self, known: Video | None) -> StoredVectors:
+        """What the index holds of a known video."""
+        if not known:
+            return StoredVectors()
+        return stored_vectors(known.title, self._index.scroll(self._tenant, known.video_id))
+
+    def _kept_content(self, known: Video | None, made_from: Fingerprint, stored: StoredVectors) -> Content | None:
+        """What is kept of a known video; None where it must be read whole, as its pictures or its options are others."""
+        if not known or Fingerprint.read(known.fingerprint).options != made_from.options:
+            return None
+        content = self._known_content(known, stored)
+        return content if len(content.frames) == len(content.timeline.keyframes) else None
+
+    def _known_content(self, known: Video, stored: StoredVectors) -> Content:
+        """What the library holds of a video, with the pictures that are not lost."""
+        timeline = self._catalog.timeline(known.tenant, known.video_id)
+        times = [frame.time_seconds for frame in timeline.keyframes]
+        frames = {seconds: self._folder.frame_path(known.tenant, known.video_id, seconds) for seconds in times}
+        return Content(timeline, {seconds: path for seconds, path in frames.items() if path.is_file()}, stored.frames)
+
+    def _with_language_warning(self, language: str | None, warnings: tuple[str, ...]) -> tuple[str, ...]:
+        """The warnings, with one that the text model does not know the language where that is so."""
+        others = tuple(warning for warning in warnings if not warning.startswith(LANGUAGE_WARNING))
+        if not language or not self._embedder or is_known_language(self._embedder.name, language):
+            return others
+        told = (
+            f"{LANGUAGE_WARNING}{language} is not known to {self._embedder.name}: search by meaning will be poor. Set "
+            "PLAYHEAD_TEXT_MODEL to a multilingual model and run: playhead reindex"
         )
-        title = source.title or (media.title if media else None) or readable_stem(Path(paths[0]))
-        video = Video(
-            tenant=self._tenant,
-            video_id=video_id,
-            title=title,
-            duration_seconds=duration,
-            fingerprint=fingerprint,
-            paths=paths,
-            url=source.url,
-            language=language,
-            tags=source.tags,
-            published_at=source.published_at,
-            warnings=tuple(warnings),
-        )
-        return video, timeline
+        return (*others, told)
 
-    def _transcript(
-        self, captions: Sequence[Path], media: DecodedMedia | None, warnings: list[str], on_stage: OnStage
-    ) -> tuple[Sequence[TranscriptSegment], str | None]:
-        """Captions first: an embedded track, then a sidecar, then the recogniser; with their language."""
-        embedded = [track for track in (media.subtitles if media else ()) if track.segments]
-        for tracks in (embedded, self._sidecars(captions, media, warnings) if not embedded else []):
-            if tracks:
-                track = _preferred(tracks)
-                warnings.extend(track.warnings)
-                inside = fit_to(track.segments, media.duration_seconds, warnings) if media else track.segments
-                if inside:
-                    return inside, track.language
-        if not media or not media.audio_path:
-            return (), None
-        on_stage("speech")
-        transcriber = self._load_transcriber()
-        if transcriber is None:
-            warnings.append(SPEECH_NOT_READ)
-            return (), None
-        segments = fit_to(transcriber.transcribe(media.audio_path, None), media.duration_seconds, warnings)
-        return segments, segments[0].language if segments else None
+    def _original_of(self, video: Video, timeline: Timeline) -> str | None:
+        """The id of the video that came first and shows the same."""
+        for other in self._catalog.lasting(self._tenant, *duration_range(video.duration_seconds)):
+            timeline_of_other = self._catalog.timeline(self._tenant, other.video_id)
+            if other.video_id != video.video_id and shows_the_same(timeline, timeline_of_other):
+                return other.video_id
+        return None
 
-    def _sidecars(
-        self, captions: Sequence[Path], media: DecodedMedia | None, warnings: list[str]
-    ) -> list[CaptionTrack]:
-        tracks = []
-        for path in captions:
-            try:
-                tracks.append(read_captions(path, "sidecar captions"))
-            except VideoError as error:
-                if not media:
-                    raise
-                warnings.append(str(error))
-        return tracks
-
-    def _screen_text(self, media: DecodedMedia | None) -> tuple[list[ScreenText], str]:
-        reader = self._load_screen_reader() if media and media.frames else None
-        if not media or not reader:
-            return [], "off"
-        frames = [(frame.time_seconds, reader.read(frame.path)) for frame in media.frames]
-        return screen_text_spans(frames, media.duration_seconds), reader.name
-
-    def _channels(
-        self, transcript: Sequence[TranscriptSegment], screen_tier: str | None, media: DecodedMedia | None
-    ) -> tuple[tuple[str, str], ...]:
-        """For each channel that holds something, the tier that made it."""
-        channels = {}
-        if transcript:
-            source = transcript[0].source
-            transcriber = self._load_transcriber() if source == "speech recogniser" else None
-            channels["speech"] = transcriber.name if transcriber else source
-        if screen_tier:
-            channels["screen"] = screen_tier
-        if media and media.frames and self._image_embedder:
-            channels["visual"] = self._image_embedder.name
-        return tuple(channels.items())
-
-    def _keep_frames(self, video: Video, media: DecodedMedia | None) -> None:
-        """Move the decoded keyframes to their place, all or none."""
-        if not media:
-            return
-        frames = media.frames[0].path.parent if media.frames else None
+    def _keep_frames(self, video: Video, content: Content) -> None:
+        """Put the pictures to their place, all or none; those that lie there already stay."""
         target = self._folder.frames_folder(video.tenant, video.video_id)
+        if all(frame.parent == target for frame in content.frames.values()):
+            return
+        scratch = target.with_name(f"{target.name}.new")
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir(parents=True)
+        for seconds, frame in content.frames.items():
+            shutil.copyfile(frame, scratch / frame_name(seconds))
         self._folder.remove_frames(video.tenant, video.video_id)
-        if frames:
-            for frame in media.frames:
-                frame.path.rename(frames / frame_name(frame.time_seconds))
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.move(frames, target)
+        scratch.rename(target)
 
     def _retire_previous(self, source: Source, path: str, video_id: str) -> bool:
         """Drop the videos that these files were before: other content at this path, or captions that now have media.
@@ -275,7 +278,7 @@ class Ingester:
         """Whether the index lost a known video, or a recogniser has come since it was read without one."""
         if not self._index.count(self._tenant, known.video_id):
             return True
-        return SPEECH_NOT_READ in known.warnings and self._load_transcriber() is not None
+        return SPEECH_NOT_READ in known.warnings and self._reader.can_hear()
 
     def _result(self, video: Video, path: str, status: Literal["indexed", "unchanged", "updated"]) -> IngestResult:
         timeline = self._catalog.timeline(self._tenant, video.video_id)
@@ -289,7 +292,20 @@ class Ingester:
             duration_seconds=video.duration_seconds,
             channels=dict(timeline.channels),
             warnings=video.warnings,
+            duplicate_of=video.duplicate_of,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What a source is before it is read; `state` tells whether its file changed meanwhile."""
+
+    source: Source
+    video_id: str
+    paths: tuple[str, ...]
+    captions: tuple[Path, ...]
+    made_from: Fingerprint
+    state: tuple[int, int]
 
 
 def remove_video(video: Video, index: VideoIndex, catalog: Catalog, folder: LibraryFolder) -> int:
@@ -297,58 +313,22 @@ def remove_video(video: Video, index: VideoIndex, catalog: Catalog, folder: Libr
     removed = index.delete(video.tenant, video.video_id)
     catalog.delete(video.tenant, video.video_id)
     folder.remove_frames(video.tenant, video.video_id)
+    shutil.rmtree(folder.work_folder(video.tenant, video.video_id), ignore_errors=True)
     return removed
 
 
-def fit_to(
-    transcript: Sequence[TranscriptSegment], duration_seconds: float, warnings: list[str]
-) -> tuple[TranscriptSegment, ...]:
-    """The segments that lie inside the video, the last one shortened to its end; what lies beyond is counted."""
-    inside = [segment for segment in transcript if segment.start_seconds < duration_seconds]
-    if len(inside) < len(transcript):
-        warnings.append(f"{len(transcript) - len(inside)} captions start after the end of the video and were left out")
-    return tuple(replace(s, end_seconds=min(s.end_seconds, duration_seconds)) for s in inside)
+def _file_state(path: Path) -> tuple[int, int]:
+    """The size of a file and when it was changed, in nanoseconds."""
+    state = path.stat()
+    return state.st_size, state.st_mtime_ns
 
 
-def _preferred(tracks: Sequence[CaptionTrack]) -> CaptionTrack:
-    """The first English track, since the default text model reads English, else the first."""
-    return next((track for track in tracks if track.language == "en"), tracks[0])
+def _id_of_bytes(path: Path) -> str:
+    return file_sha256(path)[:VIDEO_ID_LENGTH]
 
 
-def _all_captions(source: Source, paths: Sequence[str]) -> tuple[Path, ...]:
-    """The source's caption files and those beside every other copy of the video, so that its name does not matter."""
-    others = [Path(path) for path in paths if source.media and os.path.isfile(path)]
-    return tuple(dict.fromkeys([*source.captions, *(found for path in others for found in find_sidecars(path))]))
-
-
-def _is_described(source: Source) -> bool:
-    """Whether a manifest says something about the video."""
-    return bool(source.title or source.url or source.tags or source.published_at or source.duration_seconds)
-
-
-def _as_described(source: Source, known: Video) -> Source:
-    """The source with what a manifest once said of the video."""
-    return replace(
-        source, title=known.title, url=known.url, tags=known.tags, published_at=known.published_at,
-        duration_seconds=None if source.media else known.duration_seconds,
-    )  # fmt: skip
-
-
-def _fingerprint(source: Source, captions: Sequence[Path]) -> str:
-    """What a video is built from besides its media: a digest of its captions and one of what a manifest says of it."""
-    heard = hashlib.sha256("".join(sorted({file_sha256(path) for path in captions})).encode()).hexdigest()
-    if not _is_described(source):
-        return heard + UNDESCRIBED
-    said = [source.title, source.url, source.tags, source.published_at]
-    return f"{heard}/{hashlib.sha256(json.dumps(said).encode()).hexdigest()}"
-
-
-def _shots(media: DecodedMedia | None, duration_seconds: float) -> tuple[Shot, ...]:
-    if not media or not media.has_video:
-        return ()
-    cuts = sorted({cut for cut in media.cut_seconds if 0.0 < cut < duration_seconds})
-    edges = [0.0, *cuts, duration_seconds]
-    return tuple(Shot(start, end) for start, end in zip(edges, edges[1:], strict=False))
+def _one_line(error: Exception, *, with_type: bool = False) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split() if with_type else str(error).split())
 
 
 def _storable_path(path: Path) -> str:

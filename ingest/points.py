@@ -2,56 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from ingest.bm25 import bm25_document
+from ingest.checkpoint import Checkpoint
 from ingest.index import VISUAL_LEG, LegVector, Point
-from ingest.library import LibraryFolder
 from ingest.moments import cut_moments
-from ingest.schema import Moment, Timeline, Video
-from ingest.text_embedding import TextEmbedder
-from ingest.visual_embedding import ImageEmbedder
+from ingest.reading import Content
+from ingest.schema import Moment, Video
+from ingest.text_embedding import TextEmbedder, Vectors
 
 TEXT_CHANNELS: dict[str, tuple[str, Callable[[Moment], str]]] = {
     "speech": ("", lambda moment: moment.speech),
     "screen": ("On screen: ", lambda moment: moment.screen),
     "description": ("Shown: ", lambda moment: moment.description),
 }
+TEXTS_AT_ONCE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVectors:
+    """The vectors of one video that the index holds: of texts by the text, of pictures by their time in seconds."""
+
+    texts: Mapping[str, Vectors] = field(default_factory=dict)
+    frames: Mapping[float, Vectors] = field(default_factory=dict)
+
+
+def stored_vectors(title: str, points: Iterable[Point]) -> StoredVectors:
+    """What need not be embedded again of a video that had this title."""
+    texts: dict[str, Vectors] = {}
+    frames: dict[float, Vectors] = {}
+    for point in points:
+        for channel in TEXT_CHANNELS:
+            vector = point.vectors.get(f"{channel}_dense")
+            if isinstance(vector, np.ndarray):
+                texts[embedded_text(title, point.moment, channel)] = vector
+        seen = point.vectors.get(VISUAL_LEG)
+        if isinstance(seen, np.ndarray) and len(seen) == len(point.moment.keyframe_seconds):
+            frames.update(zip(point.moment.keyframe_seconds, seen, strict=True))
+    return StoredVectors(texts, frames)
+
+
+def embedded_text(title: str, moment: Moment, channel: str) -> str:
+    """What is embedded of a moment's channel, empty where it holds nothing: a header that tells what its words belong to."""
+    label, read = TEXT_CHANNELS[channel]
+    words = read(moment)
+    chapter = f"{moment.chapter}. " if moment.chapter else ""
+    return f"{title}. {chapter}{label}{words}" if words else ""
 
 
 def make_points(
-    video: Video,
-    timeline: Timeline,
-    folder: LibraryFolder,
-    embedder: TextEmbedder | None,
-    image_embedder: ImageEmbedder | None,
+    video: Video, content: Content, embedder: TextEmbedder | None, stored: Mapping[str, Vectors], checkpoint: Checkpoint
 ) -> list[Point]:
-    """The points of a whole video, ready to be published in one call."""
-    moments = cut_moments(video, timeline)
-    vectors: list[dict[str, LegVector]] = [{} for _ in moments]
-    for channel, (label, read) in TEXT_CHANNELS.items():
-        texts = {
-            i: f"{_header(video, moment)}{label}{read(moment)}" for i, moment in enumerate(moments) if read(moment)
-        }
-        for i, text in texts.items():
-            words = bm25_document(text)
+    """The points of a whole video, ready to be published in one call; texts with a stored vector are not embedded again."""
+    moments = cut_moments(video, content.timeline)
+    texts = [{channel: embedded_text(video.title, moment, channel) for channel in TEXT_CHANNELS} for moment in moments]
+    wanted = list(dict.fromkeys(text for by_channel in texts for text in by_channel.values() if text))
+    dense = _embed(wanted, embedder, stored, checkpoint) if embedder else {}
+    points = []
+    for moment, by_channel in zip(moments, texts, strict=True):
+        vectors: dict[str, LegVector] = {}
+        for channel, text in by_channel.items():
+            words = bm25_document(text) if text else None
             if words:
-                vectors[i][f"{channel}_bm25"] = words
-        if embedder and texts:
-            for i, vector in zip(texts, embedder.embed(list(texts.values())), strict=True):
-                vectors[i][f"{channel}_dense"] = vector
-    if image_embedder:
-        for i, seen in enumerate(_visual_vectors(video, moments, folder, image_embedder)):
-            if len(seen):
-                vectors[i][VISUAL_LEG] = seen
-    return [Point(moment, vector, labels(video)) for moment, vector in zip(moments, vectors, strict=True)]
-
-
-def _header(video: Video, moment: Moment) -> str:
-    """What a moment's words belong to: the video's title and the chapter's."""
-    return f"{video.title}. {moment.chapter}. " if moment.chapter else f"{video.title}. "
+                vectors[f"{channel}_bm25"] = words
+            if text in dense:
+                vectors[f"{channel}_dense"] = dense[text]
+        seen = [content.frame_vectors[s] for s in moment.keyframe_seconds if s in content.frame_vectors]
+        if seen:
+            vectors[VISUAL_LEG] = np.array(seen)
+        points.append(Point(moment, vectors, labels(video)))
+    return points
 
 
 def labels(video: Video) -> dict[str, tuple[str, ...]]:
@@ -64,13 +88,17 @@ def labels(video: Video) -> dict[str, tuple[str, ...]]:
     return {key: values for key, values in found.items() if values}
 
 
-def _visual_vectors(
-    video: Video, moments: Sequence[Moment], folder: LibraryFolder, image_embedder: ImageEmbedder
-) -> list[np.ndarray[tuple[int, int], np.dtype[np.float32]]]:
-    """For each moment the vectors of its keyframes, shape (keyframes, dimension); every keyframe is embedded once."""
-    times = sorted({time for moment in moments for time in moment.keyframe_seconds})
-    frames = [folder.frame_path(video.tenant, video.video_id, time) for time in times]
-    present = [(time, path) for time, path in zip(times, frames, strict=True) if path.is_file()]
-    embedded = image_embedder.embed_images([path for _, path in present]) if present else np.zeros((0, 1), np.float32)
-    row_of = {time: row for row, (time, _) in enumerate(present)}
-    return [embedded[[row_of[t] for t in moment.keyframe_seconds if t in row_of]] for moment in moments]
+def _embed(
+    texts: Sequence[str], embedder: TextEmbedder, stored: Mapping[str, Vectors], checkpoint: Checkpoint
+) -> dict[str, Vectors]:
+    """The vector of each text: stored, made by a run that was killed, or made now."""
+    log = checkpoint.log("texts", f"{embedder.name} {embedder.revision}")
+    begun = {text: np.array(vector, dtype=np.float32) for part in log.done for text, vector in part}
+    vectors = {text: vector for known in (stored, begun) for text in texts if (vector := known.get(text)) is not None}
+    missing = [text for text in texts if text not in vectors]
+    for first in range(0, len(missing), TEXTS_AT_ONCE):
+        batch = missing[first : first + TEXTS_AT_ONCE]
+        made = embedder.embed(batch)
+        vectors |= dict(zip(batch, made, strict=True))
+        log.add(list(zip(batch, made.tolist(), strict=True)))
+    return vectors

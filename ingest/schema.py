@@ -135,6 +135,19 @@ class Timeline:
 
 
 @dataclass(frozen=True, slots=True)
+class Job:
+    """One reading of a file that has not ended well: it runs, was interrupted (ingest the file again) or failed.
+
+    `started_at` is Unix time in seconds.
+    """
+
+    path: str
+    video_id: str
+    started_at: float
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Moment:
     """The span of time, 60 s at most, that is embedded, stored, retrieved and cited."""
 
@@ -174,7 +187,11 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """One video of the library. `fingerprint` tells what it was built from, so that a second ingest can tell nothing changed."""
+    """One video of the library.
+
+    `fingerprint` tells what it was built from, so that a second ingest can tell nothing changed; `duplicate_of` is the id
+    of the video that shows the same and came first.
+    """
 
     tenant: str
     video_id: str
@@ -186,6 +203,7 @@ class Video:
     language: str | None = None
     tags: tuple[str, ...] = ()
     published_at: str | None = None
+    duplicate_of: str | None = None
     warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -118,7 +118,7 @@ class ServerIndex:
 
     def scroll(self, tenant: str, video_id: str | None = None) -> Iterator[Point]:
         scope = models.Filter(must=_conditions(video_conditions(tenant, video_id)))
-        return (restored_point(record) for page in self._pages(scope) for record in page)
+        return (restored_point(record.payload, record.vector) for page in self._pages(scope) for record in page)
 
     def purge(self) -> None:
         """Copy the live points of all tenants into a new collection, point the alias at it, delete the old collection.

@@ -6,17 +6,19 @@ import json
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from ingest.captions import CAPTION_SUFFIXES, MAX_CAPTION_SECONDS, find_sidecars, language_of_name, one_line, printable
+from ingest.caption_names import CAPTION_SUFFIXES, caption_name, find_sidecars, is_caption_file, preferred_first
+from ingest.manifest_fields import duration_of, files_of, shown, text_of, texts_of, web_address_of
+from ingest.plain_text import one_line, printable
 
 __all__ = ["Source", "SourceFailure", "find_sources", "printable", "readable_stem"]
 
 MANIFEST_NAME = "manifest.jsonl"
 MAX_MANIFEST_LINE_BYTES = 1_000_000
+NO_SOURCE = "is no video, audio or caption file"
 CAPTION_SUFFIX_LIST = ", ".join(sorted(CAPTION_SUFFIXES))
 
 
@@ -62,10 +64,8 @@ def find_sources(paths: Sequence[Path]) -> tuple[list[Source], list[SourceFailur
 
 
 def readable_stem(path: Path) -> str:
-    """A title from a file name: `my_first-talk.mp4` is "my first-talk", `two-words.en.vtt` is "two words"."""
-    stem = path.stem
-    if path.suffix.lower() in CAPTION_SUFFIXES and language_of_name(path):
-        stem = stem.rpartition(".")[0]
+    """A title from a file name: `my_first-talk.mp4` is "my first-talk", `two-words.en.sdh.vtt` is "two words"."""
+    stem = caption_name(path).stem if path.suffix.lower() in CAPTION_SUFFIXES else path.stem
     words = one_line(stem.replace("_", " "))
     if " " not in words:
         words = re.sub(r"(?<=[^\W\d])-(?=[^\W\d])", " ", words)
@@ -73,20 +73,34 @@ def readable_stem(path: Path) -> str:
 
 
 def _each_once(found: Sequence[tuple[Source, bool]]) -> list[Source]:
-    """Sources without files listed twice: what a manifest describes comes before media, media before lone captions."""
+    """Sources without files listed twice: what a manifest describes comes before media, media before lone captions.
+
+    Lone captions of one folder whose names differ only in language, kind and format are one video.
+    """
     kept: dict[int, Source] = {}
     claimed: set[str] = set()
     entries: set[tuple[object, ...]] = set()
+    lone: dict[tuple[str, str], int] = {}
     for index in sorted(range(len(found)), key=lambda index: _rank(*found[index])):
         source, described = found[index]
         files = tuple(os.path.realpath(path) for path in (source.media, *source.captions) if path)
         # Two entries of a manifest may show the same captions at two addresses; a file named twice is one video.
         entry = (files[0],) if source.media else (*files, source.url)
         if entry not in entries and (described or files[0] not in claimed):
-            kept[index] = source
+            if source.media or described:
+                kept[index] = source
+            else:
+                first = lone.setdefault(_video_of(source.path), index)
+                captions = (*kept[first].captions, *source.captions) if first in kept else source.captions
+                kept[first] = replace(source, captions=preferred_first(captions))
         entries.add(entry)
         claimed.update(files)  # also of media that a manifest describes: its sidecars are no videos of their own
     return [kept[index] for index in sorted(kept)]
+
+
+def _video_of(captions: Path) -> tuple[str, str]:
+    """Folder and stem that captions of one video share: `talk.en.vtt` and `talk.chapters.vtt`, not `part.1` and `part.2`."""
+    return os.path.realpath(captions.parent), caption_name(captions).stem
 
 
 def _rank(source: Source, described: bool) -> int:
@@ -121,7 +135,7 @@ def _source_of(path: Path, beside: Sequence[str] | None = None) -> Source | None
 
     suffix = path.suffix.lower()
     if suffix in CAPTION_SUFFIXES:
-        return Source(None, (path,))
+        return Source(None, (path,)) if is_caption_file(path) else None
     return Source(path, find_sidecars(path, beside)) if suffix in MEDIA_SUFFIXES or is_media(path) else None
 
 
@@ -132,7 +146,8 @@ def _named_file_contents(path: Path) -> Iterator[Found]:
         yield source, False
     else:
         remedy = f"Give media, captions ({CAPTION_SUFFIX_LIST}), a folder or a .jsonl manifest."
-        yield _failure(path, f"is no video, audio or caption file. {remedy}")
+        fact = "is JSON, but no transcript of Whisper or WhisperX" if path.suffix.lower() == ".json" else NO_SOURCE
+        yield _failure(path, f"{fact}. {remedy}")
 
 
 def _folder_contents(folder: Path) -> Iterator[Found]:
@@ -209,8 +224,8 @@ def _manifest_contents(path: Path) -> Iterator[Found]:
 def _manifest_source(line: bytes, folder: Path) -> Source:
     """The source of one manifest line; raises ValueError with what is wrong in it and what to do."""
     row = _manifest_row(line)
-    media = _files(row, "media", folder)
-    captions = _files(row, "captions", folder)
+    media = files_of(row, "media", folder)
+    captions = files_of(row, "captions", folder)
     if len(media) > 1:
         raise ValueError(f"media names {len(media)} files. Name one.")
     if not media and not captions:
@@ -221,11 +236,11 @@ def _manifest_source(line: bytes, folder: Path) -> Source:
     return Source(
         media=media[0] if media else None,
         captions=captions or (find_sidecars(media[0]) if media else ()),
-        title=_text(row, "title"),
-        url=_url(row),
-        duration_seconds=_duration_seconds(row),
-        tags=tuple(dict.fromkeys(filter(None, map(one_line, _texts(row, "tags"))))),
-        published_at=_text(row, "published_at"),
+        title=text_of(row, "title"),
+        url=web_address_of(row),
+        duration_seconds=duration_of(row),
+        tags=tuple(dict.fromkeys(filter(None, map(one_line, texts_of(row, "tags"))))),
+        published_at=text_of(row, "published_at"),
     )
 
 
@@ -241,62 +256,5 @@ def _manifest_row(line: bytes) -> dict[str, Any]:
     except ValueError as error:
         raise ValueError(f"it is not JSON ({error}). Correct the line.") from None
     if not isinstance(row, dict):
-        raise ValueError(f"it is {_shown(row)}, not an object. Write {{...}} with captions or media.")
+        raise ValueError(f"it is {shown(row)}, not an object. Write {{...}} with captions or media.")
     return row
-
-
-def _files(row: dict[str, Any], key: str, folder: Path) -> tuple[Path, ...]:
-    paths = tuple(dict.fromkeys(folder / name for name in _texts(row, key)))
-    for path in paths:
-        if not os.path.isfile(path):  # also where the name holds a zero byte or is too long
-            raise ValueError(f"{key} {printable(path)} is no file. Paths are relative to the manifest.")
-    return paths
-
-
-def _text(row: dict[str, Any], key: str) -> str | None:
-    value = row.get(key)
-    if value is not None and not isinstance(value, str):
-        raise ValueError(f"{key} is {_shown(value)}, not text. Put it in quotes or leave it out.")
-    return one_line(value or "") or None
-
-
-def _texts(row: dict[str, Any], key: str) -> list[str]:
-    """A text or a list of texts, as a list."""
-    value = row.get(key)
-    texts = [value] if isinstance(value, str) else [] if value is None else value
-    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise ValueError(f"{key} is {_shown(value)}, not text or a list of texts. Correct the line.")
-    return texts
-
-
-def _url(row: dict[str, Any]) -> str | None:
-    """A web address; nothing else, since it becomes a link that users click."""
-    url = _text(row, "url")
-    if url and not _is_web_address(url):
-        raise ValueError(f"url is {_shown(url)}, not an http:// or https:// address. Correct the line.")
-    return url
-
-
-def _is_web_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-    except ValueError:  # brackets that are no IPv6 address
-        return False
-    return parts.scheme in ("http", "https") and bool(parts.netloc) and not re.search(r"\s", url)
-
-
-def _duration_seconds(row: dict[str, Any]) -> float | None:
-    value = row.get("duration_seconds")
-    if value is None:
-        return None
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not 0.0 < value <= MAX_CAPTION_SECONDS:
-        limit = f"{MAX_CAPTION_SECONDS:.0f}"
-        raise ValueError(
-            f"duration_seconds is {_shown(value)}, not a number above 0 and up to {limit}. Correct the line."
-        )
-    return float(value)
-
-
-def _shown(value: object) -> str:
-    return printable(repr(value)[:60])

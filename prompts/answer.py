@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, TemplateError
-
-from prompts.draft import ChatMessage, Draft, DraftSentence, PromptError
+from prompts.draft import ChatMessage, Draft, DraftSentence
 from prompts.fencing import MARK, Fence, clean_text, unmarked, visible_text
+from prompts.filling import fill_template
 from retrievers.evidence import Evidence
 
-TEMPLATES = Path(__file__).parent / "templates"
 # Characters. A minute of fast speech has about 1,200; six pieces of evidence stay below 8,000 tokens.
 MAX_QUESTION, MAX_TITLE, MAX_SPEECH, MAX_SCREEN, MAX_DESCRIPTION = 2000, 200, 2400, 1200, 800
 
@@ -33,18 +30,7 @@ def build_answer_prompt(
         "evidence": [evidence_block(item, fence) for item in evidence],
         "question": clean_text(question[:MAX_QUESTION]),
     }
-    try:
-        template = _environment(templates).get_template("answer.jinja")
-        return [
-            ChatMessage("system", _block(template, "system", values)),
-            ChatMessage("user", _block(template, "user", values)),
-        ]
-    except (TemplateError, KeyError, OSError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise PromptError(
-            f"The template answer.jinja in {templates or TEMPLATES} cannot be filled: {reason}. "
-            "Correct it, or unset PLAYHEAD_PROMPTS."
-        ) from error
+    return fill_template("answer.jinja", values, templates)
 
 
 def evidence_block(evidence: Evidence, fence: Fence) -> str:
@@ -57,17 +43,6 @@ def evidence_block(evidence: Evidence, fence: Fence) -> str:
         "description": (moment.description, MAX_DESCRIPTION),
     }
     return fence.block(f"[{evidence.number}]", fields)
-
-
-@functools.lru_cache(maxsize=4)
-def _environment(templates: Path | None) -> Environment:
-    folders = [folder for folder in (templates, TEMPLATES) if folder]
-    # The prompt is text, not HTML: what is untrusted is fenced, not escaped.
-    return Environment(loader=FileSystemLoader(folders), undefined=StrictUndefined, autoescape=False)
-
-
-def _block(template: Template, name: str, values: Mapping[str, object]) -> str:
-    return "".join(template.blocks[name](template.new_context(dict(values)))).strip()
 
 
 def read_answer_reply(reply: str) -> Draft:

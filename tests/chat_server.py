@@ -136,19 +136,28 @@ def words(text: str) -> list[str]:
     return [event({"content": piece}) for piece in re.findall(r"\S+\s*|\s+", text)]
 
 
-def says(text: str, finish_reason: str = "stop") -> Act:
-    """The whole reply, streamed word by word; an empty text is an empty reply."""
+def says(text: str, finish_reason: str = "stop", total_tokens: Any = None) -> Act:
+    """The whole reply, streamed word by word; an empty text is an empty reply. `total_tokens` adds a last count."""
+    counted = [usage(total_tokens)] if total_tokens is not None else []
 
     def act(handler: _Handler) -> None:
-        handler.stream([event({"role": "assistant"}), *words(text), event({}, finish_reason), "data: [DONE]\n\n"])
+        handler.stream(
+            [event({"role": "assistant"}), *words(text), event({}, finish_reason), *counted, "data: [DONE]\n\n"]
+        )
         handler.end_stream()
 
     return act
 
 
-def fails(status: int, message: str = "scripted failure", **headers: str) -> Act:
+def usage(total_tokens: Any) -> str:
+    """The chunk without choices in which an endpoint says what it counted."""
+    body = {"id": "1", "object": "chat.completion.chunk", "created": 0, "model": MODEL, "choices": []}
+    return f"data: {json.dumps(body | {'usage': {'total_tokens': total_tokens}})}\n\n"
+
+
+def fails(status: int, message: str = "scripted failure", code: str | None = None, **headers: str) -> Act:
     """An HTTP error in OpenAI's form; headers such as retry_after="1"."""
-    return lambda handler: handler.send(status, json.dumps({"error": {"message": message}}), **headers)
+    return lambda handler: handler.send(status, json.dumps({"error": {"message": message, "code": code}}), **headers)
 
 
 def refuses_option(option: str) -> Act:

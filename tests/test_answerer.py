@@ -13,10 +13,12 @@ from app.citing import moment_url
 from guards.routing import Router
 from guards.sufficiency import SufficiencyJudge
 from ingest.catalog import Catalog
+from ingest.checkpoint import Checkpoint
 from ingest.edge_index import EdgeIndex
 from ingest.index import Scope
 from ingest.library import LibraryFolder
 from ingest.points import make_points
+from ingest.reading import Content
 from ingest.schema import ScreenText, Timeline, TranscriptSegment, Video
 from retrievers.rerank import LateInteractionReranker
 from retrievers.search import Searcher
@@ -34,13 +36,14 @@ def searcher(tmp_path_factory: pytest.TempPathFactory) -> Searcher:
     embedder = HashEmbedder()
     catalog = Catalog(folder.catalog_url)
     index = EdgeIndex(folder.index_folder, embedder.dimension, None)
+    checkpoint = Checkpoint(tmp_path_factory.mktemp("work"))
     for name, sentences in TALKS.items():
         segments = tuple(
             TranscriptSegment(9.0 * i, 9.0 * i + 8, text, "sidecar captions") for i, text in enumerate(sentences)
         )
         video = Video("local", name, name.title(), 18.0, "f", url=f"https://video.example/{name}")
         timeline = Timeline(transcript=segments, screen_text=(ScreenText(2.0, 5.0, f"{name} slide", 0.9),))
-        index.replace("local", name, make_points(video, timeline, folder, embedder, None))
+        index.replace("local", name, make_points(video, Content(timeline), embedder, {}, checkpoint))
         catalog.put(video, timeline)
     return Searcher(index, catalog, embedder, None, LateInteractionReranker(embedder))
 

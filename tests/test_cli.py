@@ -10,9 +10,12 @@ import time
 from pathlib import Path
 
 import pytest
+from chat_server import ChatServer, says
+from clips import Scene, make_clip
 from conftest import TALKS, Playhead, write_talk
 
 from app.cli import hoist_global_options
+from ingest.schema import LibraryError
 
 HIT_KEYS = {
     "rank", "moment_id", "video_id", "video_title", "video_path", "video_url", "start_seconds", "end_seconds",
@@ -345,6 +348,44 @@ def test_a_dry_run_reads_nothing(playhead: Playhead, talks: Path, tmp_path: Path
     ran = playhead("ingest", "--dry-run", talks, "--json")
     assert (ran.status, len(ran.json["videos"])) == (0, 3)
     assert not (tmp_path / "library" / "library.json").exists()
+
+
+def test_a_vision_model_describes_pictures_which_can_then_be_searched(
+    playhead: Playhead, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_clip(tmp_path / "silent.mp4", [Scene(2.0, 1), Scene(2.0, 2)])
+    with ChatServer(says("A baker folds dough on a floured table.")) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        monkeypatch.setenv("PLAYHEAD_DESCRIBE_MODEL", "seeing-model")
+        monkeypatch.setenv("PLAYHEAD_DESCRIBE_DOLLARS", "2")
+        told = playhead("ingest", "--dry-run", tmp_path / "silent.mp4", "--json").json["description_cost"]
+        assert "dollars" in told
+        assert server.requests == []
+        ran = playhead("ingest", tmp_path / "silent.mp4", "--json")
+        assert told in ran.err
+        (video,) = ran.json["videos"]
+        assert video["channels"]["description"] == "seeing-model"
+        assert len(server.requests) == video["keyframes"]
+        hits = playhead("search", "dough on a table", "--channel", "description", "--json").json["hits"]
+        assert hits[0]["video_id"] == video["video_id"]
+        asked = len(server.requests)
+        assert playhead("reindex", "--channel", "description", "--json").json == {"videos": 1}
+        assert len(server.requests) == asked  # what the same model described is not asked again
+
+
+def test_an_unfinished_reading_is_listed_until_it_succeeds(
+    playhead: Playhead, talks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*arguments: object) -> None:
+        raise LibraryError("The disk is full. Free some.")
+
+    monkeypatch.setattr("ingest.edge_index.EdgeIndex.replace", fails)
+    assert playhead("ingest", talks / "bees.vtt").status == 1
+    monkeypatch.undo()
+    listed = playhead("--library", talks.parent / "library", "videos", "--json").json
+    assert [(row["status"], row["error"]) for row in listed["unfinished"]] == [
+        ("failed", "The disk is full. Free some.")
+    ]
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ import pytest
 import qdrant_edge
 from qdrant_client import QdrantClient, models
 
-from ingest import edge_index, index_rules
+from ingest import edge_index, edge_shard, index_rules
 from ingest.bm25 import bm25_document, bm25_query
 from ingest.edge_index import EdgeIndex
 from ingest.index import DENSE_LEGS, LEGS, SPARSE_LEGS, LegHit, LegVector, Point, Scope, SparseVector, VideoIndex
@@ -144,7 +144,7 @@ def test_delete_tells_how_many_and_touches_nothing_else(index: VideoIndex) -> No
 
 def test_a_video_of_many_chunks_is_stored_whole(index: VideoIndex, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(index_rules, "CHUNK_POINTS", 7)
-    monkeypatch.setattr(edge_index, "PAGE_POINTS", 7)
+    monkeypatch.setattr("ingest.edge_shard.PAGE_POINTS", 7)
     monkeypatch.setattr("ingest.server_index.PAGE_POINTS", 7)
     points = [point(start, "piston") for start in range(50)]
     index.replace("local", "v1", points)
@@ -607,7 +607,7 @@ def test_a_nearly_full_disk_refuses_writes_and_keeps_reading(tmp_path: Path, mon
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=2**20))
     for write in (index.purge, lambda: index.replace("local", "v1", [point(5, "valve")])):
-        with pytest.raises(LibraryError, match=r"has 1 MB free, .* needs 256 MB .*--library DIR"):
+        with pytest.raises(LibraryError, match=r"has 1 MB free, .* needs \d+ MB .*--library DIR"):
             write()
     assert [one.moment.start_seconds for one in index.scroll("local")] == [0]
     assert index.delete("local", "v1") == 1
@@ -662,13 +662,13 @@ def test_a_kill_loses_no_acknowledged_write(tmp_path: Path) -> None:
 
 def test_readers_never_see_half_a_video_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(index_rules, "CHUNK_POINTS", 5)
-    convert = edge_index._engine_point
+    convert = edge_index.engine_point
 
     def convert_slowly(one: Point) -> qdrant_edge.Point:
         time.sleep(0.002)  # time for readers to look between the chunks
         return convert(one)
 
-    monkeypatch.setattr(edge_index, "_engine_point", convert_slowly)
+    monkeypatch.setattr(edge_index, "engine_point", convert_slowly)
     index = EdgeIndex(tmp_path, TEXT, VISUAL)
     versions = [[point(start + shift, "piston") for start in range(0, 200, 10)] for shift in (0, 5)]
     index.replace("local", "v1", versions[0])
@@ -697,7 +697,7 @@ def test_readers_never_see_half_a_video_or_none(tmp_path: Path, monkeypatch: pyt
 
 def test_unexpected_errors_are_not_dressed_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     index = EdgeIndex(tmp_path, TEXT, VISUAL)
-    with pytest.raises(ZeroDivisionError), edge_index.told_by_engine(tmp_path):
+    with pytest.raises(ZeroDivisionError), edge_shard.told_by_engine(tmp_path):
         raise ZeroDivisionError
     monkeypatch.setattr(qdrant_edge, "CountRequest", lambda **_: "not a request")
     with pytest.raises(TypeError):

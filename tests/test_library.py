@@ -53,9 +53,15 @@ def test_a_tenant_that_could_not_be_a_folder_is_refused(name: str) -> None:
         check_tenant(name)
 
 
-def test_work_is_removed_and_frames_are_named_by_their_milliseconds(tmp_path: Path) -> None:
-    folder = LibraryFolder(tmp_path)
-    with folder.work_folder() as work:
-        (work / "x").write_text("x")
-    assert list((tmp_path / "work").iterdir()) == []
+def test_frames_are_named_by_their_milliseconds() -> None:
     assert frame_name(1.5) == "000001500.jpg"
+
+
+def test_what_a_kill_left_is_removed_and_what_can_be_gone_on_with_is_kept(tmp_path: Path) -> None:
+    folder = LibraryFolder(tmp_path)
+    kept = [tmp_path / "index/live", tmp_path / "frames/local/known", tmp_path / "work/local/begun"]
+    gone = [tmp_path / "index/old", tmp_path / "frames/local/unknown", tmp_path / "work/local/given-up"]
+    for path in (*kept, *gone):
+        path.mkdir(parents=True)
+    folder.remove_leftovers("live", {("local", "known")}, {("local", "begun")})
+    assert [path.exists() for path in (*kept, *gone)] == [True] * 3 + [False] * 3

@@ -5,67 +5,27 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from clips import Caption, CaptionStream, Scene, make_clip, tone
 from conftest import write_talk
-from fakes import HashEmbedder
+from ingest_kit import HEARD_BLOCKS, Kit
 
-from ingest.catalog import Catalog
-from ingest.edge_index import EdgeIndex
 from ingest.index import Scope
-from ingest.library import LibraryFolder
-from ingest.media import MediaLimits
-from ingest.pipeline import Ingester, IngestResult, fit_to
-from ingest.schema import TranscriptSegment, VideoError
-from ingest.sources import find_sources
-from ingest.visual_embedding import FingerprintEmbedder
-
-
-class CountingTranscriber:
-    """Hears the same words in every file, and counts how often it was asked."""
-
-    name = "counting"
-
-    def __init__(self) -> None:
-        self.calls = 0
-
-    def transcribe(self, audio: Path, language: str | None) -> list[TranscriptSegment]:
-        self.calls += 1
-        return [TranscriptSegment(0.2, 1.5, "words that were heard", "speech recogniser", "en", 0.8)]
-
-
-class Kit:
-    """One library with an ingester of two tenants."""
-
-    def __init__(self, path: Path) -> None:
-        self.folder = LibraryFolder(path)
-        self.folder.create()
-        self.catalog = Catalog(self.folder.catalog_url)
-        self.embedder = HashEmbedder()
-        images = FingerprintEmbedder()
-        self.index = EdgeIndex(self.folder.index_folder, self.embedder.dimension, images.dimension)
-        self.transcriber = CountingTranscriber()
-        self._images = images
-
-    def ingest(self, *paths: Path, tenant: str = "local") -> dict[str, IngestResult]:
-        ingester = Ingester(
-            tenant, self.folder, self.catalog, self.index, self.embedder, self._images,
-            lambda: self.transcriber, lambda: None, MediaLimits(),
-        )  # fmt: skip
-        sources, failures = find_sources(list(paths))
-        assert failures == []
-        return {Path(source.path).name: ingester.ingest(source) for source in sources}
+from ingest.schema import LibraryError, TranscriptSegment, VideoError
+from ingest.transcripts import fit_to
 
 
 @pytest.fixture
 def kit(tmp_path: Path) -> Iterator[Kit]:
     made = Kit(tmp_path / "library")
     yield made
-    made.index.close()
-    made.catalog.close()
+    made.close()
 
 
 @pytest.fixture(scope="module")
@@ -79,10 +39,11 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_captions_beside_the_file_come_before_speech(kit: Kit, clip: Path, tmp_path: Path) -> None:
     video = Path(shutil.copy(clip, tmp_path / "talk.mp4"))
     (result,) = kit.ingest(video).values()
-    assert (result.status, result.channels["speech"], kit.transcriber.calls) == ("indexed", "counting", 1)
+    assert (result.status, result.channels["speech"], len(kit.work.done("hear"))) == ("indexed", "blocks", HEARD_BLOCKS)
     write_talk(tmp_path, "talk.en", ["Captions are better."], 2.0)
     (result,) = kit.ingest(video).values()
-    assert (result.status, result.channels["speech"], kit.transcriber.calls) == ("updated", "sidecar captions", 1)
+    assert (result.status, result.channels["speech"]) == ("updated", "sidecar captions")
+    assert len(kit.work.done("hear")) == HEARD_BLOCKS
     assert result.video_id
     assert kit.catalog.timeline("local", result.video_id).transcript[0].language in ("en", None)
     (point,) = kit.index.scroll("local", result.video_id)
@@ -133,7 +94,7 @@ def test_new_content_under_an_old_name_replaces_the_old(kit: Kit, clip: Path, tm
 def test_the_same_bytes_in_two_tenants_stay_two_videos(kit: Kit, clip: Path) -> None:
     kit.ingest(clip)
     kit.ingest(clip, tenant="other")
-    found = kit.index.search({"speech_dense": kit.embedder.embed(["heard"])[0]}, Scope("local"), 10)
+    found = kit.index.search({"speech_dense": kit.embedder.embed(["word"])[0]}, Scope("local"), 10)
     assert len(found["speech_dense"]) == 1
     assert kit.index.count("local") == kit.index.count("other") == 1
     assert {point.moment.tenant for point in kit.index.scroll("other")} == {"other"}
@@ -148,7 +109,7 @@ def test_keyframes_lie_by_tenant_and_video_and_nothing_else_is_left(kit: Kit, cl
     assert sorted(path.name for path in frames.iterdir()) == [
         kit.folder.frame_path("local", result.video_id, time).name for time in times
     ]
-    assert list((kit.folder.path / "work").iterdir()) == []
+    assert not [path for path in (kit.folder.path / "work").rglob("*") if path.is_file()]
 
 
 def test_a_failure_after_decoding_leaves_the_old_video_whole(
@@ -213,12 +174,12 @@ def test_what_a_manifest_said_stays_when_the_file_is_ingested_alone(kit: Kit, cl
 
 def test_speech_is_read_once_a_recogniser_has_come(kit: Kit, clip: Path) -> None:
     heard = kit.transcriber
-    kit.transcriber = None  # type: ignore[assignment]
+    kit.transcriber = None
     (result,) = kit.ingest(clip).values()
     assert "speech" not in result.channels
     kit.transcriber = heard
     (result,) = kit.ingest(clip).values()
-    assert (result.status, result.channels["speech"]) == ("updated", "counting")
+    assert (result.status, result.channels["speech"]) == ("updated", "blocks")
 
 
 def test_a_fault_of_a_model_fails_one_video_and_leaves_no_pictures(
@@ -241,3 +202,101 @@ def test_a_name_that_no_catalog_can_store_is_told(kit: Kit, tmp_path: Path) -> N
     (result,) = kit.ingest(path).values()
     assert result.status == "failed"
     assert "Rename" in str(result.error)
+
+
+def test_changed_captions_leave_pictures_alone_and_embed_only_what_changed(
+    kit: Kit, clip: Path, tmp_path: Path
+) -> None:
+    video = Path(shutil.copy(clip, tmp_path / "talk.mp4"))
+    sentences = [f"Sentence {number} of the talk about number {number}." for number in range(2)]
+    write_talk(tmp_path, "talk", sentences, 2.0)
+    (before,) = kit.ingest(video).values()
+    done = len(kit.work.done("look")), len(kit.work.done("read"))
+    assert min(done) > 0
+    embedded = len(kit.work.done("embed"))
+    write_talk(tmp_path, "talk", [sentences[0], "Another end."], 2.0)
+    (after,) = kit.ingest(video).values()
+    assert (after.status, after.video_id) == ("updated", before.video_id)
+    assert (len(kit.work.done("look")), len(kit.work.done("read"))) == done
+    assert len(kit.work.done("embed")) == embedded + 1  # the speech of its one moment; the screen text is as it was
+    assert kit.work.done("hear") == []
+    assert [point.moment.speech for point in kit.index.scroll("local")] == [f"{sentences[0]} Another end."]
+
+
+def test_captions_that_go_leave_what_was_heard(kit: Kit, clip: Path, tmp_path: Path) -> None:
+    video = Path(shutil.copy(clip, tmp_path / "talk.mp4"))
+    captions = write_talk(tmp_path, "talk", ["Written words."], 2.0)
+    kit.ingest(video)
+    captions.unlink()
+    (result,) = kit.ingest(video).values()
+    assert (result.status, result.channels["speech"]) == ("updated", "blocks")
+    assert len(kit.work.done("hear")) == HEARD_BLOCKS
+
+
+def test_speech_beside_captions_is_kept_and_not_searched(kit: Kit, clip: Path, tmp_path: Path) -> None:
+    video = Path(shutil.copy(clip, tmp_path / "talk.mp4"))
+    write_talk(tmp_path, "talk", ["Written words."], 2.0)
+    kit.ingest(video)
+    kit.hear_captioned = True
+    (result,) = kit.ingest(video).values()
+    assert (result.status, result.channels["speech"]) == ("updated", "sidecar captions")
+    assert result.video_id
+    timeline = kit.catalog.timeline("local", result.video_id)
+    assert [s.text for s in timeline.transcript] == ["Written words."]
+    assert [s.text for s in timeline.other_transcripts] == [f"word {number}" for number in range(HEARD_BLOCKS)]
+
+
+def test_several_languages_chapters_and_descriptions_are_kept(kit: Kit, clip: Path, tmp_path: Path) -> None:
+    video = Path(shutil.copy(clip, tmp_path / "talk.mp4"))
+    write_talk(tmp_path, "talk.en", ["The first sentence."], 2.0)
+    write_talk(tmp_path, "talk.de", ["Der erste Satz."], 2.0)
+    write_talk(tmp_path, "talk.chapters.en", ["Beginning", "End"], 2.0)
+    write_talk(tmp_path, "talk.descriptions.en", ["A red wall."], 2.0)
+    (result,) = kit.ingest(video).values()
+    assert result.video_id
+    timeline = kit.catalog.timeline("local", result.video_id)
+    assert [(s.text, s.language) for s in timeline.transcript] == [("The first sentence.", "en")]
+    assert [(s.text, s.language) for s in timeline.other_transcripts] == [("Der erste Satz.", "de")]
+    assert [(c.start_seconds, c.title) for c in timeline.chapters] == [(0.0, "Beginning"), (2.0, "End")]
+    assert [(d.text, d.source) for d in timeline.descriptions] == [("A red wall.", "description track")]
+    assert "A red wall." in {point.moment.description for point in kit.index.scroll("local")}
+
+
+def test_a_failed_reading_is_a_job_that_tells_why_until_it_succeeds(
+    kit: Kit, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*arguments: object) -> None:
+        raise LibraryError("The disk is full. Free some.")
+
+    monkeypatch.setattr(kit.index, "replace", fails)
+    kit.ingest(clip)
+    ((tenant, job),) = kit.catalog.jobs()
+    assert (tenant, job.path, job.reason) == ("local", str(clip), "The disk is full. Free some.")
+    monkeypatch.undo()
+    heard = len(kit.work.done("hear"))
+    (result,) = kit.ingest(clip).values()
+    assert (result.status, kit.catalog.jobs()) == ("indexed", [])
+    assert len(kit.work.done("hear")) == heard  # what was heard before the disk was full is not heard again
+
+
+EVENTS = ["decode", "speech", "hear 0", "hear 7", "screen text", "pictures", "embed", "publish"]
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_a_kill_on_the_way_loses_nothing_and_little_is_done_twice(event: str, clip: Path, tmp_path: Path) -> None:
+    library = tmp_path / "library"
+    program = Path(__file__).with_name("ingest_kit.py")
+    killed = subprocess.run([sys.executable, program, library, clip, event], capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    kit = Kit(library)
+    assert (kit.catalog.videos("local"), kit.index.count("local")) == ([], 0)
+    assert [job.path for _, job in kit.catalog.jobs()] == [str(clip)]
+    (result,) = kit.ingest(clip).values()
+    assert (result.status, kit.catalog.jobs()) == ("indexed", [])
+    assert kit.index.count("local") == result.moments > 0
+    for kind in ("hear", "read", "look", "embed"):
+        done = kit.work.done(kind)
+        assert done
+        assert len(done) == len(set(done)), f"some was done twice: {done}"
+    assert [path for path in (library / "work").rglob("*") if path.is_file()] == []
+    kit.close()

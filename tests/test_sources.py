@@ -57,7 +57,23 @@ def write_manifest(folder: Path, *rows: object, name: str = "manifest.jsonl") ->
         (["a.mp4", "a.srt"], ["a.srt"], [(None, "a.srt")]),
         (["a.mp4", "x/a.srt"], ["."], [("a.mp4",), (None, "x/a.srt")]),
         (["a.1.mp4", "a.2.srt"], ["."], [("a.1.mp4",), (None, "a.2.srt")]),
-        (["a.en.vtt", "a.de.vtt"], ["."], [(None, "a.de.vtt"), (None, "a.en.vtt")]),
+        # captions whose names differ only in language, kind or format are one video, English captions first
+        (["a.en.vtt", "a.de.vtt"], ["."], [(None, "a.en.vtt", "a.de.vtt")]),
+        (["a.en.vtt", "a.de.vtt"], ["a.de.vtt"], [(None, "a.de.vtt")]),
+        (["a.en.vtt", "a.de.vtt"], ["a.de.vtt", "x/../a.en.vtt"], [(None, "a.en.vtt", "a.de.vtt")]),
+        (["a.chapters.vtt", "a.srt", "a.de.forced.vtt"], ["."], [(None, "a.srt", "a.de.forced.vtt", "a.chapters.vtt")]),
+        (
+            ["a_captions_en.vtt", "a_description_en.vtt", "a.lrc"],
+            ["."],
+            [(None, "a_captions_en.vtt", "a.lrc", "a_description_en.vtt")],
+        ),
+        (["a.chapters.vtt"], ["."], [(None, "a.chapters.vtt")]),
+        (["part.1.vtt", "part.2.vtt"], ["."], [(None, "part.1.vtt"), (None, "part.2.vtt")]),
+        (["talk_en.vtt", "talk_to.vtt"], ["."], [(None, "talk_en.vtt"), (None, "talk_to.vtt")]),
+        (["with.dan.vtt", "with.ben.vtt"], ["."], [(None, "with.ben.vtt"), (None, "with.dan.vtt")]),
+        (["a.en.vtt", "x/a.de.vtt"], ["."], [(None, "a.en.vtt"), (None, "x/a.de.vtt")]),
+        (["a.mp4", "a.en.vtt", "a.chapters.vtt"], ["."], [("a.mp4", "a.chapters.vtt", "a.en.vtt")]),
+        (["a.mp4", "a.info.json", "a.json", "package.json"], ["."], [("a.mp4",)]),
         # each file once, however it is named
         (["a.mp4"], ["a.mp4", "a.mp4", "./a.mp4", "x/../a.mp4", "."], [("a.mp4",)]),
         # natural order, files before folders, other files skipped
@@ -72,6 +88,21 @@ def test_files_and_folders(tmp_path: Path, files: list[str], named: list[str], e
     fill(tmp_path, *files)
     listed = [tuple(None if p is None else os.path.normpath(p) for p in row) for row in found_in(tmp_path, *named)]
     assert listed == expected
+
+
+def test_json_is_captions_where_it_is_a_transcript(tmp_path: Path) -> None:
+    fill(tmp_path, "a.mp4", "other.json")
+    for name in ("a.json", "b.json"):
+        (tmp_path / name).write_text('{"segments": [{"start": 1, "end": 2, "text": "x"}]}')
+    assert found_in(tmp_path) == [("a.mp4", "a.json"), (None, "b.json")]
+    (message,) = failures_of(tmp_path / "other.json")
+    assert "is JSON, but no transcript of Whisper or WhisperX. Give media, captions (.ass" in message
+
+
+def test_captions_that_a_manifest_describes_stay_apart(tmp_path: Path) -> None:
+    fill(tmp_path, "a.en.vtt", "a.de.vtt", "a.fr.vtt")
+    write_manifest(tmp_path, {"captions": "a.en.vtt"})
+    assert set(found_in(tmp_path)) == {(None, "a.de.vtt", "a.fr.vtt"), (None, "a.en.vtt")}
 
 
 def test_content_tells_media_without_a_suffix(tmp_path: Path) -> None:
@@ -147,7 +178,7 @@ def test_any_file_name_works(tmp_path: Path, name: str) -> None:
     ("name", "title"),
     [
         ("my_first__talk.mp4", "my first talk"), ("two-words.mp4", "two words"), ("Coca-Cola_ad.mp4", "Coca-Cola ad"),
-        ("2024-05-01.mp4", "2024-05-01"), ("talk.en.vtt", "talk"), ("talk.en.mp4", "talk.en"), ("v1.2.mp4", "v1.2"),
+        ("2024-05-01.mp4", "2024-05-01"), ("talk.en.vtt", "talk"), ("my_talk.en.sdh.srt", "my talk"), ("talk_chapters_en.vtt", "talk"), ("talk.en.mp4", "talk.en"), ("v1.2.mp4", "v1.2"),
         ("__.mp4", "__.mp4"), ("a\nb.mp4", "a b"), ("\u202egpj.mp4", "gpj"), ("r\udc80w.mp4", "r\ufffdw"),
     ],
 )  # fmt: skip
@@ -292,6 +323,19 @@ def test_a_folder_with_a_manifest_gives_what_it_describes(name: str) -> None:
     assert not failures
     assert len(found) == 24
     assert all(source.title and source.url and source.duration_seconds and not source.media for source in found)
+
+
+@needs_data
+def test_captions_of_four_films_in_many_languages() -> None:
+    found, failures = find_sources([DATA / "captions", DATA / "captions_long"])
+    assert not failures
+    assert [(source.path.name, len(source.captions)) for source in found] == [
+        ("blocks4all_captions_en.vtt", 4),
+        ("deadline_captions_en.vtt", 4),
+        ("itaccess_captions_en.vtt", 5),
+        ("wwa_captions_en.vtt", 7),
+        ("a95KMDHf4vQ.whisperx.en.json", 1),
+    ]
 
 
 @needs_data

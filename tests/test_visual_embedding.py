@@ -6,6 +6,8 @@ import io
 import json
 import os
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -15,16 +17,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageEnhance
 
+from ingest import clip_openvino
+from ingest.clip import ClipEmbedder, TorchTowers
+from ingest.clip_openvino import OpenVinoTowers, faster_form, is_better
+from ingest.picture_print import fingerprint
 from ingest.schema import PlayheadError, VideoError
-from ingest.visual_embedding import (
-    CLIP,
-    HUB_FILES,
-    ClipEmbedder,
-    FingerprintEmbedder,
-    fingerprint,
-    load_image_embedder,
-    read_picture,
-)
+from ingest.visual_embedding import CLIP, HUB_FILES, FingerprintEmbedder, load_image_embedder, read_picture
 
 DATA = Path(os.environ.get("PLAYHEAD_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 PICTURES = 30
@@ -109,6 +107,38 @@ def make_siglip(folder: Path) -> Path:
     return folder
 
 
+def make_siglip2(folder: Path) -> Path:
+    """SigLIP 2 in the form that takes pictures of any shape; those of one size are SigLIP folders."""
+    import torch
+    from tokenizers import Tokenizer, models
+    from transformers import (
+        PreTrainedTokenizerFast,
+        Siglip2Config,
+        Siglip2ImageProcessorPil,
+        Siglip2Model,
+        Siglip2Processor,
+    )
+
+    words = {word: number for number, word in enumerate(["<pad>", "<eos>", "<unk>", *"abcdefghijklmnopqrstuvwxyz"])}
+    tokenizer = Tokenizer(models.BPE(vocab=words, merges=[], unk_token="<unk>"))
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<eos>", unk_token="<unk>")
+    torch.manual_seed(0)
+    small = {"hidden_size": 24, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    ends = {"bos_token_id": 1, "eos_token_id": 1, "pad_token_id": 0}
+    config = Siglip2Config(
+        text_config={**small, **ends, "vocab_size": len(words), "max_position_embeddings": 16, "projection_size": 24},
+        vision_config={**small, "num_patches": 16, "patch_size": 8},
+    )
+    Siglip2Model(config).save_pretrained(folder)
+    Siglip2Processor(Siglip2ImageProcessorPil(patch_size=8, max_num_patches=16), fast).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def siglip2_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_siglip2(tmp_path_factory.mktemp("models") / "tiny-siglip2")
+
+
 @pytest.fixture(scope="module")
 def clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_clip(tmp_path_factory.mktemp("models") / "tiny-clip")
@@ -119,7 +149,7 @@ def siglip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_siglip(tmp_path_factory.mktemp("models") / "tiny-siglip")
 
 
-@pytest.mark.parametrize(("maker", "dimension"), [("clip_folder", 16), ("siglip_folder", 24)])
+@pytest.mark.parametrize(("maker", "dimension"), [("clip_folder", 16), ("siglip_folder", 24), ("siglip2_folder", 24)])
 def test_pictures_and_texts_share_one_space_of_unit_vectors(
     request: pytest.FixtureRequest, tmp_path: Path, maker: str, dimension: int
 ) -> None:
@@ -143,6 +173,98 @@ def test_batches_and_single_pictures_agree(clip_folder: Path, tmp_path: Path) ->
     assert not np.allclose(together[0], together[17], atol=1e-2)
     padded = embedder.embed_text(["a cat", "a considerably longer text"])
     assert np.allclose(padded[0], embedder.embed_text(["a cat"])[0], atol=1e-4)
+
+
+def decided(monkeypatch: pytest.MonkeyPatch, torch_seconds: float, other_seconds: float) -> None:
+    """Stop the clocks of the comparison: models this small are equally fast in any form."""
+    monkeypatch.setattr(clip_openvino, "_seconds_each", lambda calls: [torch_seconds, other_seconds])
+
+
+@pytest.mark.parametrize("maker", ["clip_folder", "siglip_folder"])
+def test_the_faster_form_gives_the_vectors_of_torch_under_the_same_name(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, maker: str
+) -> None:
+    decided(monkeypatch, 2.0, 1.0)
+    folder = request.getfixturevalue(maker)
+    as_it_comes, faster = (load_image_embedder(str(folder), cache) for cache in (None, tmp_path / "cache"))
+    assert isinstance(as_it_comes, ClipEmbedder) and isinstance(as_it_comes._towers, TorchTowers)
+    assert isinstance(faster, ClipEmbedder) and isinstance(faster._towers, OpenVinoTowers)
+    for fact in ("name", "revision", "dimension", "logit_scale"):
+        assert getattr(as_it_comes, fact) == getattr(faster, fact)
+    pictures = save(tmp_path, [picture(seed) for seed in range(18)])
+    assert np.sum(as_it_comes.embed_images(pictures) * faster.embed_images(pictures), axis=1).min() > 0.999
+    texts = ["a cat", "A CAT and a dog", "a very long " * 200, ""]
+    assert np.sum(as_it_comes.embed_text(texts) * faster.embed_text(texts), axis=1).min() > 0.999
+    assert (faster.embed_images([]).shape, faster.embed_text([]).shape) == ((0, faster.dimension),) * 2
+
+
+def test_the_faster_form_is_made_once_and_reads_texts_without_torch(
+    clip_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decided(monkeypatch, 2.0, 1.0)
+    made = load_image_embedder(str(clip_folder), tmp_path)
+    assert made is not None
+    program = (
+        "import sys; from pathlib import Path; from ingest.visual_embedding import load_image_embedder\n"
+        "vectors = load_image_embedder(sys.argv[1], Path(sys.argv[2])).embed_text(['a cat'])\n"
+        "print(vectors.tolist()[0]); print(sorted({'torch', 'transformers'} & set(sys.modules)))"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program, str(clip_folder), str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    vector, imported = ran.stdout.splitlines()
+    expected = made.embed_text(["a cat"])
+    assert expected is not None
+    assert np.allclose(json.loads(vector), expected[0], atol=1e-3)
+    assert imported == "[]"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "cosine", "better"),
+    [(2.0, 1.0, 1.0, True), (2.0, 1.0, 0.99, True), (2.0, 1.0, 0.989, False), (1.0, 1.0, 1.0, False)],
+)
+def test_a_form_must_be_faster_and_the_same(before: float, after: float, cosine: float, better: bool) -> None:
+    assert is_better(before, after, cosine) is better
+
+
+def test_torch_stays_where_it_is_faster_and_is_not_asked_again(
+    clip_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decided(monkeypatch, 1.0, 2.0)
+    assert faster_form(clip_folder, tmp_path / "form") is None
+    monkeypatch.setattr(clip_openvino, "_make", lambda *_: pytest.fail("the verdict was not kept"))
+    assert faster_form(clip_folder, tmp_path / "form") is None
+    embedder = ClipEmbedder(clip_folder, cache_folder=None)
+    assert isinstance(embedder._towers, TorchTowers)
+
+
+def test_the_real_comparison_ends_with_a_verdict(clip_folder: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(clip_openvino, "TEST_SECONDS", 0.1)
+    faster_form(clip_folder, tmp_path / "form")
+    facts = json.loads((tmp_path / "form" / "facts.json").read_text())
+    assert facts["least_cosine"] > 0.999
+    assert facts["is_better"] == (facts["pictures_per_second"] > facts["pictures_per_second_in_torch"])
+
+
+def test_a_model_for_pictures_of_any_shape_stays_with_torch(siglip2_folder: Path, tmp_path: Path) -> None:
+    embedder = load_image_embedder(str(siglip2_folder), tmp_path / "cache")
+    assert isinstance(embedder, ClipEmbedder) and isinstance(embedder._towers, TorchTowers)
+
+
+@pytest.mark.parametrize("left", ["", "{", '{"form": 0}', "[]"])
+def test_a_form_that_was_left_half_made_is_made_again(
+    clip_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: str
+) -> None:
+    decided(monkeypatch, 2.0, 1.0)
+    (tmp_path / "form").mkdir()
+    (tmp_path / "form" / "facts.json").write_text(left)
+    assert faster_form(clip_folder, tmp_path / "form") is not None
+
+
+def test_a_cache_that_cannot_be_written_leaves_torch(clip_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    embedder = ClipEmbedder(clip_folder, cache_folder=tmp_path / "file" / "cache")
+    assert isinstance(embedder._towers, TorchTowers)
 
 
 def test_nothing_in_nothing_out(clip_folder: Path) -> None:
