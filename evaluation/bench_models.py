@@ -6,8 +6,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from evaluation.bench import DATA, REPOSITORY, read_lines
-from evaluation.word_errors import comparable_words, word_errors
+from evaluation.bench import DATA, REPOSITORY
+from evaluation.bench_speech import decoded_clips, measured
 from ingest.media import decode_media
 from ingest.speech import Transcriber, load_transcriber
 from ingest.text_embedding import load_text_embedder
@@ -38,23 +38,8 @@ def measure_speech(transcriber: Transcriber) -> str:
     references = DATA / "speech" / "references.jsonl"
     if not references.exists():
         return f"not measured, no clips at {DATA}"
-    errors = words = 0
-    sound_seconds = spent_seconds = 0.0
-    for row in read_lines(references):
-        with tempfile.TemporaryDirectory() as work:
-            media = decode_media(references.parent / row["audio"], Path(work))
-            if not media.audio_path:
-                continue
-            started = time.perf_counter()
-            heard = " ".join(segment.text for segment in transcriber.transcribe(media.audio_path, "en"))
-            spent_seconds += time.perf_counter() - started
-        truth = comparable_words(row["text"])
-        errors, words = errors + word_errors(truth, comparable_words(heard)), words + len(truth)
-        sound_seconds += media.duration_seconds
-    return (
-        f"{transcriber.name}: word error rate {errors / words:.3f} on {words} words, "
-        f"{spent_seconds / sound_seconds:.2f} s a second of sound"
-    )
+    with decoded_clips(references, "audio") as clips:
+        return measured(transcriber, clips)
 
 
 def measure_rerank() -> str:

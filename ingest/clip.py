@@ -75,7 +75,7 @@ class TorchTowers:
         self.model, self.processor = _open(weights)
         self.model.to(self._device)
         self.dimension = self.texts([""]).shape[1]
-        self.logit_scale = float(self.model.logit_scale.exp())
+        self.logit_scale = float(self.model.logit_scale.detach().exp())
 
     def images(self, pictures: Sequence[Image.Image]) -> Vectors:
         return self._features(self.model.get_image_features, self.processor(images=list(pictures), return_tensors="pt"))

@@ -208,7 +208,7 @@ def _convert(towers: TorchTowers, folder: Path) -> None:
 
     pictures = towers.processor(images=drawn_pictures()[:2], return_tensors="pt")
     words = towers.processor(text=towers.prepared(TEST_TEXTS), return_tensors="pt", truncation=True, **towers.padding)
-    ids = (words["input_ids"], words["attention_mask"])[: 1 if towers.is_siglip else 2]
+    ids = (words["input_ids"],) if towers.is_siglip else (words["input_ids"], words["attention_mask"])
     with warnings.catch_warnings():  # tracing warns of constants; the comparison with torch tells whether they matter
         warnings.simplefilter("ignore")
         for name, part, example in (("images", Images(), (pictures["pixel_values"],)), ("texts", Texts(), ids)):

@@ -26,6 +26,7 @@ from ingest.sources import Source, printable, readable_stem
 from ingest.text_embedding import TextEmbedder, file_sha256, is_known_language
 
 VIDEO_ID_LENGTH = 24
+PROBED_FIRST_BYTES = 4 << 30  # hashing takes a second for each 500 MB, too long for what turns out to be no video
 LANGUAGE_WARNING = "language "
 
 log = logging.getLogger(__name__)
@@ -197,6 +198,8 @@ class Ingester:
         """The id from the media's bytes; without media from tenant and url, or from the caption bytes."""
         if source.media:
             check_head(source.media)
+            if source.media.stat().st_size > PROBED_FIRST_BYTES:
+                self._reader.probe(source.media)
             return _id_of_bytes(source.media)
         content = source.url or "".join(file_sha256(path) for path in source.captions)
         return hashlib.sha256(f"{self._tenant}\n{content}".encode()).hexdigest()[:VIDEO_ID_LENGTH]

@@ -11,7 +11,7 @@ import numpy as np
 from ingest.captions import CaptionTrack, read_caption_tracks
 from ingest.checkpoint import Checkpoint
 from ingest.descriptions import DESCRIPTION_WARNING, PictureDescriber, describe_frames
-from ingest.media import DecodedMedia, MediaLimits
+from ingest.media import DecodedMedia, MediaLimits, probe_media
 from ingest.schema import Keyframe, Shot, Timeline, TranscriptSegment, Video, VideoError
 from ingest.screen_text import ScreenReader, read_frames, screen_text_spans
 from ingest.sources import Source
@@ -83,6 +83,10 @@ class VideoReader:
     def can_hear(self) -> bool:
         """Whether a recogniser can be loaded."""
         return self._load_transcriber() is not None
+
+    def probe(self, path: Path) -> None:
+        """VideoError for a file that no decoder opens; quick, whatever its size."""
+        probe_media(path, self._limits)
 
     def read(
         self,

@@ -26,7 +26,7 @@ MAX_UTTERANCE_SECONDS = 10.0
 # The mean word probability of an utterance. Measured: at 0.26 one word of 19 was right, at 0.32 one of two.
 MIN_CONFIDENCE = 0.3
 # And of a block. Measured on 40 to 60 words: English 0.71 to 0.85, six other languages read by a synthesiser 0.23 to 0.46.
-MIN_BLOCK_CONFIDENCE = 0.45
+MIN_BLOCK_CONFIDENCE = 0.4
 MIN_BLOCK_WORDS = 20
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +19,9 @@ from conftest import write_talk
 from ingest_kit import HEARD_BLOCKS, Kit
 
 from ingest.index import Scope
+from ingest.pipeline import remove_video
 from ingest.schema import LibraryError, TranscriptSegment, VideoError
+from ingest.sources import find_sources
 from ingest.transcripts import fit_to
 
 
@@ -300,3 +304,77 @@ def test_a_kill_on_the_way_loses_nothing_and_little_is_done_twice(event: str, cl
         assert len(done) == len(set(done)), f"some was done twice: {done}"
     assert [path for path in (library / "work").rglob("*") if path.is_file()] == []
     kit.close()
+
+
+def test_a_hundred_gigabytes_of_nothing_are_refused_at_once(kit: Kit, tmp_path: Path) -> None:
+    huge = tmp_path / "huge.mp4"
+    with huge.open("wb") as file:
+        file.write(b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isomiso2")
+        file.truncate(100 * 2**30)
+    started = time.monotonic()
+    (result,) = kit.ingest(huge).values()
+    assert result.status == "failed"
+    assert time.monotonic() - started < 20
+
+
+def test_a_file_that_changes_while_it_is_read_is_told(kit: Kit, clip: Path, tmp_path: Path) -> None:
+    video = Path(shutil.copy(clip, tmp_path / "growing.mp4"))
+    (source,) = find_sources([video])[0]
+
+    def grow(stage: str) -> None:
+        if stage == "speech":
+            with video.open("ab") as file:
+                file.write(b"more")
+
+    result = kit.ingester().ingest(source, grow)
+    assert (result.status, "changed while it was read" in str(result.error)) == ("failed", True)
+    assert kit.index.count("local") == 0
+    (result,) = kit.ingest(video).values()
+    assert result.status == "indexed"
+
+
+def test_a_copy_in_another_encoding_is_linked_and_takes_over(kit: Kit, tmp_path: Path) -> None:
+    scenes = [Scene(2.0, number) for number in range(1, 5)]
+    for name, options in (
+        ("first.mp4", {}),
+        ("second.mkv", {"options": {"crf": "35"}}),
+        ("third.mp4", {"size": (256, 144)}),
+    ):
+        make_clip(tmp_path / name, scenes, **options)
+    first, second, third = (kit.ingest(tmp_path / name)[name] for name in ("first.mp4", "second.mkv", "third.mp4"))
+    assert (first.duplicate_of, second.duplicate_of, third.duplicate_of) == (None, first.video_id, first.video_id)
+    remove_video(kit.catalog.videos("local")[0], kit.index, kit.catalog, kit.folder)
+    left = {video.duplicate_of for video in kit.catalog.videos("local")}
+    assert None in left
+    assert left - {None} <= {video.video_id for video in kit.catalog.videos("local")}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_kills_at_random_times_lose_nothing(clip: Path, tmp_path: Path) -> None:
+    """Fifty kills over a dozen libraries; each time the library opens, and holds the video whole or not at all."""
+    chance, kills, rounds = random.Random(5), 0, 0
+    program = Path(__file__).with_name("ingest_kit.py")
+    while kills < 50:
+        library = tmp_path / str(rounds)
+        rounds, killed_here = rounds + 1, 0
+        while True:
+            process = subprocess.Popen([sys.executable, program, library, clip, "never"], stdout=subprocess.PIPE)
+            try:
+                process.wait(timeout=chance.uniform(0.5, 8.0))
+                break
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                killed_here += 1
+            kit = Kit(library)
+            counted = {kit.index.count("local"), len(kit.catalog.videos("local"))}
+            assert counted in ({0}, {1}, {0, 1})  # the moment of a video that is not in the catalog yet is never shown
+            kit.close()
+        assert process.returncode == 0
+        kit = Kit(library)
+        assert [video.title for video in kit.catalog.videos("local")] == ["two scenes"]
+        assert kit.index.count("local") == 1
+        assert len(kit.work.done("hear")) <= HEARD_BLOCKS + killed_here
+        kit.close()
+        kills += killed_here
