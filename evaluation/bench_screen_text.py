@@ -17,6 +17,7 @@ from ingest.screen_text import load_screen_reader, read_frames
 
 PLAYHEAD = Path(sys.executable).parent / "playhead"
 TOLERANCE_SECONDS = 1.0
+KEPT_SIDE_PIXELS, KEPT_QUALITY = 1280, 85  # of the pictures that an ingest keeps
 
 
 def bench_screen_text(data: Path) -> None:
@@ -29,6 +30,7 @@ def bench_screen_text(data: Path) -> None:
     print(f"screen text: {_share(hits)} of the rows are found within {TOLERANCE_SECONDS:.0f} s")
     for path in paths:
         _print_file(path, [(row, hit) for row, hit in zip(rows, hits, strict=True) if data / row["path"] == path])
+    print(f"  given the picture of each row's own time: {measure_reader(data, rows)}")
     print(f"  {measure_reading([path for path in sorted(data.rglob('*')) if path.suffix in MEDIA_SUFFIXES])}")
 
 
@@ -42,6 +44,38 @@ def is_found(row: dict[str, Any], spans: Sequence[dict[str, Any]]) -> bool:
     ]
     wanted = _letters(row["text"])
     return wanted in "".join(near) or any(wanted in text for text in near)
+
+
+def measure_reader(data: Path, rows: Sequence[dict[str, Any]]) -> str:
+    """What the reader finds where sampling cannot miss: in the frame shown in the middle of each row's span."""
+    reader = load_screen_reader()
+    if reader is None:
+        return "not measured, RapidOCR is not installed"
+    hits = []
+    with tempfile.TemporaryDirectory() as folder:
+        picture = Path(folder) / "frame.jpg"
+        for row in rows:
+            save_frame(data / row["path"], (row["start"] + row["end"]) / 2, picture)
+            [(_, lines)] = read_frames(reader, [(0.0, picture)])
+            hits.append(_letters(row["text"]) in _letters("".join(text for text, _ in lines)))
+    return _share(hits)
+
+
+def save_frame(video: Path, seconds: float, target: Path) -> None:
+    """The frame shown at a time, as the decoder would keep it."""
+    import av
+
+    with av.open(str(video)) as container:
+        shown = None
+        for frame in container.decode(video=0):
+            if frame.time is not None and frame.time > seconds and shown is not None:
+                break
+            shown = frame
+        if shown is None:
+            raise ValueError(f"{video.name} shows nothing at {seconds} s")
+        image = shown.to_image()
+        image.thumbnail((KEPT_SIDE_PIXELS, KEPT_SIDE_PIXELS))
+        image.save(target, quality=KEPT_QUALITY)
 
 
 def measure_reading(paths: Sequence[Path]) -> str:

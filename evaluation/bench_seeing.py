@@ -58,8 +58,7 @@ def bench_seeing(data: Path | None) -> None:
     with tempfile.TemporaryDirectory(prefix="playhead-bench-") as folder:
         for name, options in FILMS.items():
             path = Path(folder) / "film.mp4"
-            starts = write_film(path, PEER = Path(sys.executable).parent / "scenedetect"
-PART_SECONDS, REPEATS, options)
+            starts = write_film(path, PART_SECONDS, REPEATS, options)
             bench_film(name, path, starts)
             path.unlink()
     if data:

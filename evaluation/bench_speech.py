@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -51,11 +52,10 @@ def bench_speech(data: Path) -> None:
 @contextmanager
 def decoded_clips(references: Path, key: str) -> Iterator[list[Clip]]:
     """The clips of a list of references, decoded as the pipeline decodes them; their files live as long as the context."""
-    from evaluation.bench import read_lines  # which runs this module
-
     with tempfile.TemporaryDirectory() as work:
         clips = []
-        for number, row in enumerate(read_lines(references)):
+        for number, line in enumerate(references.read_text(encoding="utf-8").splitlines()):
+            row = json.loads(line)
             media = decode_media(references.parent / row[key], Path(work, str(number)))
             if media.audio_path:
                 clips.append(Clip(media.audio_path, media.duration_seconds, comparable_words(row["text"])))

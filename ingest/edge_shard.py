@@ -106,7 +106,13 @@ def pack(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 def unpack(payload: Mapping[str, Any]) -> dict[str, Any]:
     """The inverse of `pack`; older libraries hold payloads that were not packed."""
-    return dict(json.loads(payload["moment"]) if "moment" in payload else payload)
+    try:
+        return dict(json.loads(payload["moment"]) if "moment" in payload else payload)
+    except ValueError as error:
+        raise LibraryError(
+            f"The index holds a moment that cannot be read ({error}). "
+            "Restore the index folder from a backup, or delete it and ingest again."
+        ) from error
 
 
 def engine_vector(vector: LegVector) -> Any:

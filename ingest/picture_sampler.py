@@ -83,5 +83,7 @@ def upright(frame: Any, sample_aspect: float, max_side: int) -> Image.Image:
     width, height = frame.width * aspect, float(frame.height)
     scale = min(1.0, max_side / max(width, height))
     size = {"width": max(1, round(width * scale)), "height": max(1, round(height * scale))}
-    image: Image.Image = frame.to_image(**size, interpolation="AREA")
+    image = Image.fromarray(
+        frame.to_ndarray(format="rgb24", interpolation="AREA", **size)
+    )  # `to_image` copies twice more.
     return image.rotate(frame.rotation, expand=True) if frame.rotation else image

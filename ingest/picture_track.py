@@ -23,7 +23,7 @@ LOOK_EVERY_SECONDS = 1.0
 # So many key frames may be on their way through a decoder that puts frames in order before the first picture comes out.
 MAX_BLIND_KEYS = 8
 FEW_PICTURES = 2
-# Key frames that follow at the same distance as others are there because it was time, not because a shot begins.
+# Key frames that come as late as others came are there because it was time, others because a shot begins.
 SAME_DISTANCE_SECONDS = 0.1
 SAME_TIME_SECONDS = 0.01
 # Packets are stored in order of decoding, not of showing: pictures so far around a likely cut are looked at.
@@ -49,7 +49,7 @@ class PictureTrack:
         self._before: Look | None = None
         self._shows_until = -math.inf
         self._seconds = self._looked_seconds = 0.0
-        self._distance = self._longest_distance = -math.inf
+        self._rhythm_seconds = -math.inf
         stream.codec_context.options = {"max_pixels": str(max_pixels)}
         stream.thread_type, stream.thread_count = "AUTO", DECODER_THREADS
 
@@ -91,10 +91,9 @@ class PictureTrack:
         previous = self._groups[-1] if self._groups else None
         if previous and previous.is_being_read:
             self._read(self._groups.pop(), every=LOOK_EVERY_SECONDS)
-        distance = self._seconds - previous.key_seconds if previous else -math.inf
-        rhythm = (self._distance, self._longest_distance)
-        comes_early = all(abs(distance - usual) > SAME_DISTANCE_SECONDS for usual in rhythm)
-        self._distance, self._longest_distance = distance, max(distance, self._longest_distance)
+        distance = self._seconds - previous.key_seconds if previous else 0.0
+        comes_early = abs(distance - self._rhythm_seconds) > SAME_DISTANCE_SECONDS
+        self._rhythm_seconds = max(distance, self._rhythm_seconds)
         self._groups.append(Group(self._seconds, packet.size, comes_early))
         self._groups[-1].add(packet, self._seconds)
         self._take_key_frames(self._decode(packet))
