@@ -76,6 +76,7 @@ def build_in_child(job: BuildJob, points: Iterable[Point]) -> None:
         try:
             with contextlib.suppress(BrokenPipeError), child.stdin as pipe:  # a child that ended early says why
                 pipe.write(json.dumps(asdict(job)).encode() + b"\n")
+                pipe.flush()  # the child copies while the points are made into lines
                 for point in points:
                     pipe.write(point_line(point))
             child.wait()

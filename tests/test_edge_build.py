@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from test_index import REPOSITORY, TEXT, VISUAL, assert_same, full_point, moment, point, question, tmp_path, unit
+from test_index import REPOSITORY, TEXT, VISUAL, assert_same, full_point, point, question, tmp_path, unit
 
 from evaluation.bench_index import TARGET_SECONDS, make_video, measure
 from ingest import edge_build, edge_index, edge_shard

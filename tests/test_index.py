@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -661,14 +660,6 @@ def test_a_kill_loses_no_acknowledged_write(tmp_path: Path) -> None:
 
 
 def test_readers_never_see_half_a_video_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(index_rules, "CHUNK_POINTS", 5)
-    convert = edge_index.engine_point
-
-    def convert_slowly(one: Point) -> qdrant_edge.Point:
-        time.sleep(0.002)  # time for readers to look between the chunks
-        return convert(one)
-
-    monkeypatch.setattr(edge_index, "engine_point", convert_slowly)
     index = EdgeIndex(tmp_path, TEXT, VISUAL)
     versions = [[point(start + shift, "piston") for start in range(0, 200, 10)] for shift in (0, 5)]
     index.replace("local", "v1", versions[0])
@@ -684,10 +675,11 @@ def test_readers_never_see_half_a_video_or_none(tmp_path: Path, monkeypatch: pyt
     readers = [threading.Thread(target=read) for _ in range(3)]
     for reader in readers:
         reader.start()
-    for round_number in range(6):
+    for round_number in range(30):
         index.replace("local", "v1", versions[(round_number + 1) % 2])
-        if round_number == 3:
-            index.purge()
+    monkeypatch.setattr(edge_index, "IN_PROCESS_POINTS", 10)
+    index.replace("local", "v1", versions[1])  # built by a child
+    index.purge()
     stop.set()
     for reader in readers:
         reader.join()
