@@ -73,7 +73,7 @@ def save_frame(video: Path, seconds: float, target: Path) -> None:
             shown = frame
         if shown is None:
             raise ValueError(f"{video.name} shows nothing at {seconds} s")
-        image = shown.to_image()
+        image = shown.to_image()  # type: ignore[no-untyped-call]
         image.thumbnail((KEPT_SIDE_PIXELS, KEPT_SIDE_PIXELS))
         image.save(target, quality=KEPT_QUALITY)
 

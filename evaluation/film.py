@@ -94,7 +94,8 @@ def texture(numbers: np.random.Generator) -> Picture:
         large = Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)
         total += weight * np.asarray(large, np.float32)
     total -= total.min()
-    return (total * (255 / total.max())).astype(np.uint8)
+    scaled: Picture = (total * (255 / total.max())).astype(np.uint8)
+    return scaled
 
 
 def bounce(position: float, room: float) -> float:

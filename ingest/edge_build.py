@@ -42,7 +42,7 @@ from ingest.schema import LibraryError
 
 CHILD_PROGRAM = "import sys; sys.path.extend(sys.argv[1:]); from ingest.edge_build import main; main()"
 UPDATE_POINTS = 250
-NICENESS = 5  # questions come first; with 10, a busy machine built ten times slower
+NICENESS = 10  # questions come first
 TOLD = 3  # the exit code of a child that says why, in its last line
 NO_POINT = "00000000-0000-0000-0000-000000000000"
 

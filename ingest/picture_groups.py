@@ -18,6 +18,10 @@ MOST = 0.9
 # Where most packets are as large as this share of the key frame, a cut would not stand out.
 NOISY_SHARE_OF_KEY = 1 / 3
 MIN_PACKETS_TO_COMPARE = 8
+# A packet is stored before the pictures that lie just before it and refer to it: one of them may begin the shot.
+BEFORE_CUT_SECONDS = 0.35
+
+Span = tuple[float, float]
 
 
 @dataclass(slots=True)
@@ -49,19 +53,15 @@ class Group:
         """How much time the held packets span."""
         return self.seconds[-1] - self.seconds[0] if self.seconds else 0.0
 
-    def cut_seconds(self) -> list[float]:
-        """When the packets are shown that likely begin a shot."""
-        return [
-            self.seconds[index] for index in likely_cuts(self._sizes(), self.key_bytes) if index or not self.key_bytes
-        ]
+    def suspect_spans(self) -> list[Span]:
+        """The spans of time in each of which a shot likely begins."""
+        suspects = likely_cuts([packet.size for packet in self.packets], self.key_bytes)
+        return [(self.seconds[index] - BEFORE_CUT_SECONDS, self.seconds[index]) for index in suspects]
 
     def is_noisy(self) -> bool:
         """Whether packets are so large that a cut would not stand out among them, or too few to tell."""
-        sizes = self._sizes()
+        sizes = [packet.size for packet in self.packets]
         return len(sizes) < MIN_PACKETS_TO_COMPARE or size_of_most(sizes) > NOISY_SHARE_OF_KEY * self.key_bytes
-
-    def _sizes(self) -> list[int]:
-        return [packet.size for packet in self.packets]
 
     def let_go(self) -> None:
         """Hold nothing any more."""
@@ -69,13 +69,18 @@ class Group:
 
 
 def likely_cuts(sizes: Sequence[int], key_bytes: int) -> list[int]:
-    """Which packets likely begin a shot, by their sizes in bytes."""
+    """Which packets likely begin a shot, by their sizes in bytes; the first holds the key frame, if there is one."""
     if len(sizes) < MIN_PACKETS_TO_COMPARE:
         return []
     least = max(CUT_SHARE_OF_KEY * key_bytes, CUT_TIMES_OF_MOST * size_of_most(sizes))
-    return [index for index, size in enumerate(sizes) if size >= least]
+    return [index for index, size in enumerate(sizes) if size >= least and (index or not key_bytes)]
 
 
 def size_of_most(sizes: Sequence[int]) -> int:
     """The size in bytes that nine of ten do not pass."""
     return sorted(sizes)[int(MOST * (len(sizes) - 1))]
+
+
+def is_inside(time: float, spans: Sequence[Span]) -> bool:
+    """Whether a time lies in one of the spans."""
+    return any(start <= time <= end for start, end in spans)

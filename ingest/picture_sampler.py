@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from ingest.pictures import Look, PictureKeeper, is_better, look_of
@@ -83,7 +85,14 @@ def upright(frame: Any, sample_aspect: float, max_side: int) -> Image.Image:
     width, height = frame.width * aspect, float(frame.height)
     scale = min(1.0, max_side / max(width, height))
     size = {"width": max(1, round(width * scale)), "height": max(1, round(height * scale))}
-    image = Image.fromarray(
-        frame.to_ndarray(format="rgb24", interpolation="AREA", **size)
-    )  # `to_image` copies twice more.
+    image = Image.fromarray(as_rgb(frame, **size))
     return image.rotate(frame.rotation, expand=True) if frame.rotation else image
+
+
+def as_rgb(frame: Any, width: int, height: int) -> npt.NDArray[np.uint8]:
+    """A decoded frame, scaled: (height, width, 3).
+
+    In one thread: FFmpeg would start others for each picture, and wait 29 ms for them where the processor is busy (2 ms).
+    """
+    scaled = frame.to_ndarray(width=width, height=height, format="rgb24", interpolation="AREA", threads=1)
+    return np.asarray(scaled, dtype=np.uint8)

@@ -10,8 +10,9 @@ from typing import Any
 from av.error import FFmpegError
 from av.packet import Packet
 
+from ingest.inner_pictures import InnerPictures
 from ingest.media_clock import Clock
-from ingest.picture_groups import Group
+from ingest.picture_groups import Group, Span, is_inside
 from ingest.picture_sampler import PictureSampler
 from ingest.pictures import SHARPER_SECONDS, UNBLANK_SECONDS, Look, gradual_cut
 
@@ -26,10 +27,6 @@ FEW_PICTURES = 2
 # Key frames that come as late as others came are there because it was time, others because a shot begins.
 SAME_DISTANCE_SECONDS = 0.1
 SAME_TIME_SECONDS = 0.01
-# Packets are stored in order of decoding, not of showing: pictures so far around a likely cut are looked at.
-AROUND_CUT_SECONDS = 0.4
-
-Span = tuple[float, float]
 
 
 class PictureTrack:
@@ -46,8 +43,7 @@ class PictureTrack:
         self._groups: deque[Group] = deque()
         self._key_frames: deque[Any] = deque()
         self._is_blind = False
-        self._before: Look | None = None
-        self._shows_until = -math.inf
+        self._inner = InnerPictures(self.sampler, 0.0, None)
         self._seconds = self._looked_seconds = 0.0
         self._rhythm_seconds = -math.inf
         stream.codec_context.options = {"max_pixels": str(max_pixels)}
@@ -140,79 +136,54 @@ class PictureTrack:
                 self._read(group, every=LOOK_EVERY_SECONDS)
             return None
         keeps_rhythm = bool(self._groups) and not self._groups[0].comes_early
-        spans = [around(time) for time in group.cut_seconds()]
+        spans = group.suspect_spans()
         if group.look.is_blank:
             spans.append((group.key_seconds, group.key_seconds + UNBLANK_SECONDS))
         if spans:
             self._read(group, spans)
         elif next_look and next_look.cut_from(group.look) and (keeps_rhythm or group.is_noisy()):
-            return self._find_cut(group, group.look, next_look)
+            return self._find_cut(group, next_look)
         return False if keeps_rhythm and not group.is_noisy() else None
 
-    def _find_cut(self, group: Group, look: Look, next_look: Look) -> bool:
+    def _find_cut(self, group: Group, next_look: Look) -> bool:
         """Look at every picture of a group after which all is different; whether a shot begins right after it."""
-        keeper = self.sampler.keeper
-        looks, cuts = [(group.key_seconds, look)], len(keeper.cut_seconds)
-        self._read(group, [(-math.inf, math.inf)], looks)
+        cuts = len(self.sampler.keeper.cut_seconds)
+        looks = self._read(group, [(-math.inf, math.inf)])
         if next_look.cut_from(looks[-1][1]):
             return True
-        turn = gradual_cut([*looks, (looks[-1][0], next_look)]) if len(keeper.cut_seconds) == cuts else None
-        if turn is not None:
-            keeper.cut_seconds.append(turn)
+        turn = gradual_cut([*looks, (looks[-1][0], next_look)])
+        if turn is not None and len(self.sampler.keeper.cut_seconds) == cuts:
+            self.sampler.keeper.cut_seconds.append(turn)
         return False
 
     def _read(
-        self,
-        group: Group,
-        spans: Sequence[Span] = (),
-        looks: list[tuple[float, Look]] | None = None,
-        every: float = math.inf,
-        ends: bool = True,
-    ) -> None:
-        """Decode what is held of a group; look at all pictures inside `spans`, of others at one `every` so many seconds.
+        self, group: Group, spans: Sequence[Span] = (), every: float = math.inf, ends: bool = True
+    ) -> list[tuple[float, Look]]:
+        """Decode what is held of a group and return the looks of its pictures in `spans`; of others, look at one `every` ... s.
 
-        Without `every` decoding ends with the last span, and pictures that no other refers to are left out elsewhere.
+        Without `every` it ends with the last span. Outside the spans, pictures that no other refers to are not decoded.
         """
         if not group.is_being_read:
             self._key_frames.extend(self._drained())
-            self._before, self._shows_until = group.look, -math.inf
-            if group.look and group.look.is_blank:
-                self._shows_until = group.key_seconds + UNBLANK_SECONDS
+            self._inner = InnerPictures(self.sampler, self._looked_seconds, group.look)
             group.is_being_read = True
-        spans = spans or [around(time) for time in group.cut_seconds()]
-        looks = [] if looks is None else looks
-        last = math.inf if math.isfinite(every) else max(end for _, end in spans)
+        spans = spans or group.suspect_spans()
+        last = math.inf if math.isfinite(every) else max(end for _, end in spans) + SHARPER_SECONDS
         needed = max((number for number, time in enumerate(group.seconds) if time <= last), default=-1) + 1
         for packet, seconds in zip(group.packets[:needed], group.seconds, strict=False):
             self.stream.codec_context.skip_frame = "DEFAULT" if is_inside(seconds, spans) else "NONREF"
-            for frame in self._decode(packet):
-                self._look_inside(frame, spans, looks, every)
+            self._take_inner(self._decode(packet), spans, every)
         group.let_go()
         if ends:
-            for frame in self._drained():
-                self._look_inside(frame, spans, looks, every)
+            self._take_inner(self._drained(), spans, every)
             self.stream.codec_context.skip_frame = "DEFAULT"
+        self._looked_seconds = self._inner.looked_seconds
+        return self._inner.looks
 
-    def _look_inside(self, frame: Any, spans: Sequence[Span], looks: list[tuple[float, Look]], every: float) -> None:
-        """Look at a picture between key frames; one that is needed only to see a cut by is not shown to the sampler."""
-        time = self._time_of(frame)
-        if time <= self._looked_seconds:
-            return
-        if not is_inside(time, spans):
-            self._before = None
-            if time - self._looked_seconds >= every or not self.sampler.keeper.seen:
-                self.sampler.show(time, frame)
-                self._looked_seconds = time
-            return
-        look = self.sampler.look(frame)
-        looks.append((time, look))
-        is_cut = self._before is not None and look.cut_from(self._before)
-        self._before = look
-        if is_cut:
-            self._shows_until = time + SHARPER_SECONDS
-        if time <= self._shows_until:
-            self.sampler.show(time, frame, look, is_cut)
-            self._looked_seconds = time
+    def _take_inner(self, frames: list[Any], spans: Sequence[Span], every: float) -> None:
+        for frame in frames:
+            time = self._time_of(frame)
+            self._inner.take(time, frame, is_inside(time, spans), every if self.sampler.keeper.seen else 0.0)
 
     def _drained(self) -> list[Any]:
         """What is still in the decoder; it begins anew after that."""
@@ -230,13 +201,3 @@ class PictureTrack:
     def _time_of(self, frame: Any) -> float:
         time = self.clock.seconds(self.stream, frame.pts)
         return max(0.0, self._seconds if time is None else time)
-
-
-def around(time: float) -> Span:
-    """The span in which a likely cut is looked for."""
-    return time - AROUND_CUT_SECONDS, time + AROUND_CUT_SECONDS
-
-
-def is_inside(time: float, spans: Sequence[Span]) -> bool:
-    """Whether a time lies in one of the spans."""
-    return any(start <= time <= end for start, end in spans)

@@ -31,7 +31,7 @@ MIN_SECONDS_BETWEEN_KEPT = 1.0
 # Variance of a Laplacian on grey values, 160 pixels wide: black, white and plain colours with grain stay below.
 BLANK_SHARPNESS = 12.0
 # How long after a wanted picture a sharper one is as good a sample of the same shot, and how long a blank one may wait.
-SHARPER_SECONDS = 0.5
+SHARPER_SECONDS = 0.3
 SHARPER_SHARE = 1.2
 UNBLANK_SECONDS = 3.0
 MAX_TRANSITION_SECONDS = 2.0

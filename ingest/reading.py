@@ -25,6 +25,7 @@ SPEECH_NOT_READ = "speech was not read: no recogniser can be loaded. See: playhe
 CAPTION_WARNING = "captions: "
 REMADE_WARNINGS = (CAPTION_WARNING, DESCRIPTION_WARNING, SPEECH_NOT_READ)
 IMAGES_AT_ONCE = 16
+MAX_LOST_SECONDS = 10.0
 
 OnStage = Callable[[str], None]
 
@@ -207,6 +208,9 @@ class VideoReader:
         for block in transcriber.transcribe(media.audio_path, language, start):
             log.add(asdict(block))
             heard.extend(block.segments)
+        lost = sum(block["not_understood_seconds"] for block in log.done)
+        if lost > MAX_LOST_SECONDS:
+            warnings.append(f"speech: {lost:.0f} s of it were not understood: another language, or noise")
         return fit_to(heard, media.duration_seconds, warnings)
 
     def _speech_tier(self, timeline: Timeline, *, is_new: bool) -> str | None:

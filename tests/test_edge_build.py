@@ -408,9 +408,15 @@ def test_without_the_filter_it_just_closes(monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.slow
 def test_no_thread_waits_long_while_the_index_is_written(tmp_path: Path) -> None:
-    """A smaller run of `bench_index`; what the machine makes a process wait that does nothing is no fault of ours."""
+    """A smaller run of `bench_index`; three tries, since a busy machine alone can make a thread wait longer."""
     videos = {f"small{number}": make_video(f"small{number}", 200) for number in range(5)}
-    run = measure(tmp_path, videos | {"large": make_video("large", 1000)})
-    assert run.longest_wait < TARGET_SECONDS + max(run.machine_waits)
-    assert (run.busy.failures, run.busy.parts_seen) == ([], 0)
-    assert len(run.busy.seconds) > 50
+    videos["large"] = make_video("large", 1000)
+    longest = []
+    for attempt in range(3):
+        run = measure(tmp_path / str(attempt), videos)
+        assert (run.busy.failures, run.busy.parts_seen) == ([], 0)
+        assert len(run.busy.seconds) > 50
+        longest.append(run.longest_wait)
+        if run.longest_wait < TARGET_SECONDS:
+            break
+    assert min(longest) < TARGET_SECONDS
