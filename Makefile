@@ -18,7 +18,7 @@ check: $(VENV)/ready-dev
 	$(BIN)/mypy
 
 bench: $(VENV)/ready-dev
-	HF_HUB_OFFLINE=1 $(BIN)/python -m evaluation.bench
+	HF_HUB_OFFLINE=1 $(BIN)/python -m evaluation.bench $(PARTS)
 
 bench-models: $(VENV)/ready-dev
 	$(BIN)/python -m evaluation.bench_models

@@ -1,4 +1,7 @@
-"""`make bench`: measures the installed `playhead` command from outside, as its users meet it, and prints the figures."""
+"""`make bench`: measures the installed `playhead` command, as its users meet it, and its parts, and prints the figures.
+
+`python -m evaluation.bench startup media` measures those parts alone.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,16 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evaluation.bench_corpus import bench_corpus
+from evaluation.bench_index import bench_index
+from evaluation.bench_screen_text import bench_screen_text
+from evaluation.bench_seeing import bench_seeing
+from evaluation.bench_speech import bench_speech
 from evaluation.ranking import ReturnedSpan, first_hit, mean_reciprocal_rank, recall_at, wilson_interval
 
 REPOSITORY = Path(__file__).parent.parent
@@ -51,18 +60,34 @@ def run(*arguments: str) -> Finished:
         return Finished(out.read(), err.read(), process.returncode, seconds, kilobytes / 1024)
 
 
-def main() -> None:
-    """Every figure that the README quotes."""
-    bench_startup()
-    with tempfile.TemporaryDirectory(prefix="playhead-bench-") as folder:
-        for name in ("spoken_library", "spoken_library_noisy"):
-            if (DATA / name).is_dir():
-                bench_spoken_library(DATA / name, Path(folder) / name)
-            else:
-                print(f"{name}: skipped, not at {DATA}")
-        if (DATA / "media").is_dir():
-            bench_media(DATA / "media", Path(folder) / "media")
-        bench_demo(Path(folder) / "demo")
+def main(wanted: Sequence[str]) -> int:
+    """Every figure that the README quotes, or those of the named parts; a part whose data are not there says so."""
+    with tempfile.TemporaryDirectory(prefix="playhead-bench-") as name:
+        folder = Path(name)
+        spoken, noisy, media = DATA / "spoken_library", DATA / "spoken_library_noisy", DATA / "media"
+        parts: dict[str, tuple[Path, Callable[[], object]]] = {
+            "startup": (REPOSITORY, bench_startup),
+            "retrieval": (spoken, lambda: bench_spoken_library(spoken, folder / "spoken")),
+            "noisy": (noisy, lambda: bench_spoken_library(noisy, folder / "noisy")),
+            "media": (media, lambda: bench_media(media, folder / "media")),
+            "demo": (REPOSITORY, lambda: bench_demo(folder / "demo")),
+            "speech": (DATA / "speech", lambda: bench_speech(DATA)),
+            "screen": (media, lambda: bench_screen_text(media)),
+            "index": (REPOSITORY, bench_index),
+            "seeing": (REPOSITORY, lambda: bench_seeing(media if media.is_dir() else None)),
+            "corpus": (DATA / "bad_inputs", lambda: bench_corpus(media, DATA / "bad_inputs")),
+        }
+        unknown = set(wanted) - set(parts)
+        if unknown:
+            print(f"There is no part {', '.join(sorted(unknown))}. Parts are {', '.join(parts)}.", file=sys.stderr)
+            return 2
+        for part, (needed, bench) in parts.items():
+            if part in (wanted or parts):
+                if needed.is_dir():
+                    bench()
+                else:
+                    print(f"{part}: skipped, {needed} is not there")
+    return 0
 
 
 def bench_startup() -> None:
@@ -156,4 +181,4 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))

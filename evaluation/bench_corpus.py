@@ -109,7 +109,9 @@ def hostile_names(original: Path, folder: Path) -> Iterator[Path]:
 def no_files(folder: Path) -> Iterator[Path]:
     """Links, pipes, devices, a folder named like a video, and 100 GB of nothing."""
     folder.mkdir()
-    for number, target in enumerate(("/dev/zero", "/proc/self/mem", "/etc/passwd", folder, folder / "nothing")):
+    for number, target in enumerate(
+        ("/dev/zero", "/proc/self/mem", "/etc/passwd", str(folder), str(folder / "nothing"))
+    ):
         link = folder / f"link{number}.mp4"
         link.symlink_to(target)
         yield link

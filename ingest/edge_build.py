@@ -42,7 +42,6 @@ from ingest.schema import LibraryError
 
 CHILD_PROGRAM = "import sys; sys.path.extend(sys.argv[1:]); from ingest.edge_build import main; main()"
 UPDATE_POINTS = 250
-NICENESS = 10  # questions come first
 TOLD = 3  # the exit code of a child that says why, in its last line
 NO_POINT = "00000000-0000-0000-0000-000000000000"
 
@@ -66,7 +65,6 @@ def build_in_child(job: BuildJob, points: Iterable[Point]) -> None:
     with tempfile.TemporaryFile() as output:
         child = subprocess.Popen(
             [sys.executable, "-I", "-c", CHILD_PROGRAM, os.fspath(IMPORT_FOLDER)],
-            cwd=folder,
             env=child_environment(folder),
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
@@ -101,8 +99,6 @@ def main() -> None:
     """The child: read the job, do it, and on failure say why in the last line of standard error."""
     job = BuildJob(**json.loads(sys.stdin.buffer.readline()))
     follow_parent(job.parent_pid)
-    if hasattr(os, "nice"):
-        os.nice(NICENESS)
     try:
         with told_by_engine(Path(job.folder)):
             build(job, iter(sys.stdin.buffer))
