@@ -66,7 +66,9 @@ class OpenLibrary:
         self.image_embedder: ImageEmbedder | None = None
         if load_models:
             self.embedder = open_model("text", self.settings.text_model, recorded, text_loader(self.settings))
-            self.image_embedder = open_model("visual", self.settings.visual_model, recorded, load_image_embedder)
+            self.image_embedder = open_model(
+                "visual", self.settings.visual_model, recorded, image_loader(self.settings)
+            )
         models = recorded if recorded is not None else record(self.embedder, self.image_embedder)
         self.catalog = open_catalog(self.settings, self.folder)
         self.index = open_index(self.settings, self.folder, models)
@@ -191,6 +193,10 @@ def text_loader(settings: Settings) -> Callable[[str], TextEmbedder | None]:
     return lambda name: load_text_embedder(name, settings.cache)
 
 
+def image_loader(settings: Settings) -> Callable[[str], ImageEmbedder | None]:
+    return lambda name: load_image_embedder(name, settings.cache)
+
+
 def open_model(
     role: str, asked: str, recorded: dict[str, ModelRecord] | None, load: Callable[[str], Model | None]
 ) -> Model | None:
@@ -260,7 +266,7 @@ def reindex(settings: Settings, channel: str | None, on_video: Callable[[Video, 
             return loaded
 
         text = load("text", settings.text_model, text_loader(settings))
-        visual = load("visual", settings.visual_model, load_image_embedder)
+        visual = load("visual", settings.visual_model, image_loader(settings))
         wanted = record(text, visual)
         index = open_index(settings, library.folder, wanted) if wanted != models else library.index
         reader = make_reader(settings, visual)

@@ -53,10 +53,12 @@ from ingest.schema import LibraryError, Moment
 IN_PROCESS_POINTS = 500
 # The engine writes through sparse memory maps of 32 MB, and a full disk under a map kills the process: room for 8.
 MIN_FREE_BYTES = 256 * 1024 * 1024
+DELETE_BYTES = 1024 * 1024  # on a nearly full disk, deleting must still work
 # The log holds what has changed since the last build. Loading reads it, so this bounds both, at 25,000 moments of speech.
 MAX_LOG_BYTES = 64 * 1024 * 1024
 # A build needs room for a copy, the new shard, its log and its merged segments.
 BUILD_ROOM = 4
+MOMENT_BYTES = 10_000  # with the vector of speech; a moment with pictures takes more
 
 
 class EdgeIndex:
@@ -102,13 +104,14 @@ class EdgeIndex:
             must=engine_conditions(video_conditions(tenant, video_id)),
             must_not=[edge.HasIdCondition({point.moment.moment_id for point in points})],
         )
-        if ready:
-            self._check_room()
+        self._check_room(MIN_FREE_BYTES if ready else DELETE_BYTES)
         with self._engine() as shard:
             records, _ = shard.scroll(edge.ScrollRequest(limit=IN_PROCESS_POINTS, filter=others))
             old = [record.id for record in records]
-            shard.update(edge.UpdateOperation.upsert_points([*ready, *map(tombstone, old)]))
-            shard.update(edge.UpdateOperation.delete_points(old))
+            if ready:
+                shard.update(edge.UpdateOperation.upsert_points([*ready, *map(tombstone, old)]))
+            if old:
+                shard.update(edge.UpdateOperation.delete_points(old))
         with told_by_engine(self._folder):
             # The engine's own flush would hold the interpreter while the disk works: 30 ms, and 600 ms on a busy one.
             sync_tree(self._folder / self._name / "wal")
@@ -193,7 +196,7 @@ class EdgeIndex:
         name = current_shard(self._folder)
         if name is None:
             name = "shard-0001"
-            self._check_room()
+            self._check_room(MIN_FREE_BYTES)
             self._create_first(name)
         if not (self._folder / "CURRENT").exists():
             point_to(self._folder, name)
@@ -212,7 +215,8 @@ class EdgeIndex:
         name = f"shard-{int(self._name.removeprefix('shard-')) + 1:04}"
         with self._engine() as shard:
             expected = count_points(shard, all_but(without)) + len(points)
-        self._check_room(BUILD_ROOM * stored_bytes(self._folder / self._name))
+        stored = stored_bytes(self._folder / self._name) + MOMENT_BYTES * len(points)
+        self._check_room(MIN_FREE_BYTES + BUILD_ROOM * stored)
         job = BuildJob(
             folder=os.fspath(self._folder),
             source=self._name,
@@ -243,9 +247,9 @@ class EdgeIndex:
     def _log_is_long(self) -> bool:
         return stored_bytes(self._folder / self._name / "wal") > MAX_LOG_BYTES
 
-    def _check_room(self, more: int = 0) -> None:
-        """Refuse before anything is changed when the disk lacks room for a write that takes `more` bytes."""
-        free, needed = shutil.disk_usage(self._folder).free, MIN_FREE_BYTES + more
+    def _check_room(self, needed: int) -> None:
+        """Refuse before anything is changed when the disk has fewer free bytes than a write needs."""
+        free = shutil.disk_usage(self._folder).free
         if free < needed:
             raise LibraryError(
                 f"The disk of {self._folder} has {free // 2**20} MB free, and the index needs "

@@ -13,12 +13,28 @@ from ingest.index import VISUAL_LEG, LegVector, Point
 from ingest.moments import cut_moments
 from ingest.reading import Content
 from ingest.schema import Moment, Video
+from ingest.screen_text import without_counters
 from ingest.text_embedding import TextEmbedder, Vectors
 
-TEXT_CHANNELS: dict[str, tuple[str, Callable[[Moment], str]]] = {
-    "speech": ("", lambda moment: moment.speech),
-    "screen": ("On screen: ", lambda moment: moment.screen),
-    "description": ("Shown: ", lambda moment: moment.description),
+
+@dataclass(frozen=True, slots=True)
+class TextChannel:
+    """How a moment's channel becomes text: `words` for BM25, `meant` for the dense vector, after a label."""
+
+    label: str
+    words: Callable[[Moment], str]
+    meant: Callable[[Moment], str]
+
+
+TEXT_CHANNELS = {
+    "speech": TextChannel("", lambda moment: moment.speech, lambda moment: moment.speech),
+    # A running clock in the picture would drown the meaning of what else is written there.
+    "screen": TextChannel(
+        "On screen: ",
+        lambda moment: moment.screen,
+        lambda moment: " ".join(s.text for s in without_counters(moment.screen_text)),
+    ),
+    "description": TextChannel("Shown: ", lambda moment: moment.description, lambda moment: moment.description),
 }
 TEXTS_AT_ONCE = 64
 
@@ -47,11 +63,14 @@ def stored_vectors(title: str, points: Iterable[Point]) -> StoredVectors:
 
 
 def embedded_text(title: str, moment: Moment, channel: str) -> str:
-    """What is embedded of a moment's channel, empty where it holds nothing: a header that tells what its words belong to."""
-    label, read = TEXT_CHANNELS[channel]
-    words = read(moment)
+    """What is embedded of a moment's channel, empty where it holds nothing."""
+    return with_header(title, moment, channel, TEXT_CHANNELS[channel].meant(moment))
+
+
+def with_header(title: str, moment: Moment, channel: str, words: str) -> str:
+    """A moment's words after what they belong to: title, chapter and channel; empty where there are none."""
     chapter = f"{moment.chapter}. " if moment.chapter else ""
-    return f"{title}. {chapter}{label}{words}" if words else ""
+    return f"{title}. {chapter}{TEXT_CHANNELS[channel].label}{words}" if words else ""
 
 
 def make_points(
@@ -66,9 +85,10 @@ def make_points(
     for moment, by_channel in zip(moments, texts, strict=True):
         vectors: dict[str, LegVector] = {}
         for channel, text in by_channel.items():
-            words = bm25_document(text) if text else None
-            if words:
-                vectors[f"{channel}_bm25"] = words
+            words = with_header(video.title, moment, channel, TEXT_CHANNELS[channel].words(moment))
+            weights = bm25_document(words) if words else None
+            if weights:
+                vectors[f"{channel}_bm25"] = weights
             if text in dense:
                 vectors[f"{channel}_dense"] = dense[text]
         seen = [content.frame_vectors[s] for s in moment.keyframe_seconds if s in content.frame_vectors]

@@ -357,6 +357,24 @@ def test_a_payload_is_filtered_by_its_keys_and_read_back_whole() -> None:
         unpack({**packed, "moment": '{"tenant'})
 
 
+def test_a_library_from_before_packed_payloads_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as before:
+        before.setattr(edge_shard, "pack", dict)
+        before.setattr(edge_shard, "EXACT", None)
+        before.setattr(edge_shard, "BUILD_ALL", None)
+        old = EdgeIndex(tmp_path, TEXT, VISUAL)
+        old.replace("local", "v1", [full_point()])
+        old.close()
+    index = EdgeIndex(tmp_path, TEXT, VISUAL)
+    for _ in range(2):
+        assert_same(next(index.scroll("local")), full_point())
+        assert index.fetch("local", [full_point().moment.moment_id]) == [full_point().moment]
+        index.purge()
+    index.replace("local", "v1", video("valve", 1))
+    assert spoken(index) == {0.0: "valve"}
+    index.close()
+
+
 def test_copies_keep_holes(tmp_path: Path) -> None:
     block = edge_shard.BLOCK
     source, target = tmp_path / "source", tmp_path / "target"
