@@ -1,15 +1,21 @@
-"""Samples the pictures of a video from all of its frames, with the cuts that PySceneDetect's adaptive detector finds."""
+"""The program that decodes every picture of a file, with the cuts that PySceneDetect's adaptive detector finds.
+
+It is `media_child.py` with another way of looking, in a module of its own: a child imports all it needs before it gives up
+its rights.
+"""
 
 from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 from av.error import FFmpegError
 from av.packet import Packet
 from scenedetect import AdaptiveDetector, FrameTimecode
 
+from ingest import media_child
 from ingest.media_clock import Clock
 from ingest.picture_sampler import PictureSampler, as_rgb
 from ingest.pictures import SHARPER_SECONDS
@@ -19,6 +25,11 @@ DECODER_THREADS = 2
 DETECTOR_SIDE_PIXELS = 256
 LOOK_EVERY_SECONDS = 1.0
 FALLBACK_RATE = 25.0
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Do the job as `media_child.main` does, but look at every picture."""
+    media_child.main(arguments, EveryFrameTrack)
 
 
 class EveryFrameTrack:

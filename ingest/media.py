@@ -124,8 +124,9 @@ def decode_media(
     """
     if every_frame and want_pictures and not find_spec("scenedetect"):
         raise VideoError(f"{printable(path.name)}: {NO_DETECTOR}")
-    parts = {"every_frame": every_frame, "want_pictures": want_pictures, "want_sound": want_sound}
-    return run_child(path, work_dir, limits or MediaLimits(), {"probe": False, **parts})
+    task = {"probe": False, "want_pictures": want_pictures, "want_sound": want_sound}
+    program = "ingest.every_frame_track" if every_frame and want_pictures else "ingest.media_child"
+    return run_child(path, work_dir, limits or MediaLimits(), task, program)
 
 
 def probe_media(path: Path, limits: MediaLimits | None = None) -> DecodedMedia:
@@ -140,7 +141,9 @@ def check_head(path: Path) -> None:
         raise VideoError(f"{printable(path.name)}: is not a media file by its content. Give a video or audio file.")
 
 
-def run_child(path: Path, work_dir: Path, limits: MediaLimits, task: dict[str, bool]) -> DecodedMedia:
+def run_child(
+    path: Path, work_dir: Path, limits: MediaLimits, task: dict[str, bool], program: str = "ingest.media_child"
+) -> DecodedMedia:
     """Check the file, let the child read it and check what the child wrote."""
     name = printable(path.name)
     check_head(path)
@@ -148,7 +151,7 @@ def run_child(path: Path, work_dir: Path, limits: MediaLimits, task: dict[str, b
     source = path.resolve()
     job = json.dumps({"path": os.fspath(source), **task, **asdict(limits)})
     child_limits = limits.for_child(source.stat().st_size)
-    report = run_limited("ingest.media_child", [job], work_dir, child_limits, subject=name, readable=[source])
+    report = run_limited(program, [job], work_dir, child_limits, subject=name, readable=[source])
     for denial in report.missing_denials:
         warn_not_denied(denial)
     try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import av
 import av.logging
@@ -23,9 +23,6 @@ from ingest.picture_track import PictureTrack
 from ingest.schema import VideoError
 from ingest.sound_track import SoundTrack
 from ingest.text_track import TextTrack
-
-if TYPE_CHECKING:
-    from ingest.every_frame_track import EveryFrameTrack
 
 # By content and never by name; none of these opens a second file or a connection.
 DEMUXERS = "mov,matroska,avi,mp3,wav,w64,flac,ogg,mpegts,mpeg,mpegvideo,flv,aac,asf,aiff,caf,amr,ac3"
@@ -41,7 +38,13 @@ MIN_BYTES_PER_SECOND = 1000
 MAX_JUMPS_NAMED = 5
 
 
-def main(arguments: Sequence[str]) -> None:
+class PictureReader(Protocol):
+    """Makes the track that looks at pictures, of (stream, clock, max_frames, max_pixels)."""
+
+    def __call__(self, stream: Any, clock: Clock, max_frames: int, max_pixels: int) -> Any: ...
+
+
+def main(arguments: Sequence[str], look: PictureReader = PictureTrack) -> None:
     """Decode (or only probe) the file that the job in `arguments[0]` names; raises VideoError for what is refused."""
     job = json.loads(arguments[0])
     av.logging.set_libav_level(av.logging.ERROR)
@@ -51,7 +54,7 @@ def main(arguments: Sequence[str]) -> None:
     except FFmpegError as error:
         raise VideoError(f"cannot be opened as media ({error.strerror}). Check that it plays elsewhere.") from None
     check_caps(container, job)
-    facts = probe(container, job) if job["probe"] else decode(container, job)
+    facts = probe(container, job) if job["probe"] else decode(container, job, look)
     Path("media.json").write_text(json.dumps(facts), encoding="utf-8")
 
 
@@ -95,11 +98,11 @@ def probe(container: InputContainer, job: dict[str, Any]) -> dict[str, Any]:
     return {**facts, **found, "duration_seconds": declared_seconds(container) or clock.end_seconds}
 
 
-def decode(container: InputContainer, job: dict[str, Any]) -> dict[str, Any]:
+def decode(container: InputContainer, job: dict[str, Any], look: PictureReader) -> dict[str, Any]:
     """Read the file once and hand each packet to its track; returns what `media.json` holds."""
     clock = make_clock(container, job)
     video, audio, texts = best_video(container), best_audio(container), text_streams(container)
-    pictures = picture_track(video, clock, job) if video and job["want_pictures"] else None
+    pictures = look(video, clock, job["max_frames"], job["max_pixels"]) if video and job["want_pictures"] else None
     sound = SoundTrack(audio, clock, Path("audio.wav")) if audio and job["want_sound"] else None
     subtitles = [TextTrack(stream, clock) for stream in texts]
     tracks = {track.stream.index: track for track in (pictures, sound, *subtitles) if track}
@@ -135,15 +138,6 @@ def decode(container: InputContainer, job: dict[str, Any]) -> dict[str, Any]:
     if not (facts["has_video"] or facts["has_audio"] or facts["subtitles"]):
         raise VideoError("holds neither picture nor sound nor subtitles. Check that it plays elsewhere.")
     return {**facts, "warnings": warnings}
-
-
-def picture_track(stream: Stream, clock: Clock, job: dict[str, Any]) -> PictureTrack | EveryFrameTrack:
-    """The way of looking that the job asks for; PySceneDetect is imported only where it is needed."""
-    if not job["every_frame"]:
-        return PictureTrack(stream, clock, job["max_frames"], job["max_pixels"])
-    from ingest.every_frame_track import EveryFrameTrack
-
-    return EveryFrameTrack(stream, clock, job["max_frames"], job["max_pixels"])
 
 
 def make_clock(container: InputContainer, job: dict[str, Any]) -> Clock:

@@ -10,6 +10,8 @@ from av.stream import Stream
 
 # Decoding times of one track never run back in a whole file; joined recordings and broken clocks run back by more.
 JUMP_BACK_SECONDS = 1.0
+# A packet that comes so much later than the one before, and is followed by one in its old place, has a broken timestamp.
+STRAY_SECONDS = 10.0
 
 
 class Clock:
@@ -70,8 +72,11 @@ class Clock:
         """Which part of a joined file a packet belongs to; one stray timestamp, far ahead, begins no new part."""
         track = packet.stream_index
         part = self._parts.setdefault(track, 0)
+        if abs(time) > self._part_seconds:
+            return part
         last, before = self._recent.get(track, (time, time))
-        jumped = time < min(last, before) - JUMP_BACK_SECONDS
+        was_stray = last - before > STRAY_SECONDS and time >= before - JUMP_BACK_SECONDS
+        jumped = time < last - JUMP_BACK_SECONDS and not was_stray
         if jumped and packet.stream.type == "subtitle":  # Sparse and often out of order: they follow the others.
             jumped = part + 1 < len(self._shifts)
         if jumped:

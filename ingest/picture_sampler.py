@@ -58,6 +58,12 @@ class PictureSampler:
             self._sample = Sample(time, look, time, look, frame)
         return look
 
+    @property
+    def blank_seconds(self) -> float | None:
+        """When the picture was shown that waits, with nothing to be seen in it, for a better one."""
+        sample = self._sample
+        return sample.wanted_seconds if sample and sample.look.is_blank else None
+
     def finish(self) -> None:
         """Write the picture that waits for a better one."""
         sample, self._sample = self._sample, None

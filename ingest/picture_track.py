@@ -137,7 +137,7 @@ class PictureTrack:
             return None
         keeps_rhythm = bool(self._groups) and not self._groups[0].comes_early
         spans = group.suspect_spans()
-        if group.look.is_blank:
+        if self.sampler.blank_seconds == self._looked_seconds:
             spans.append((group.key_seconds, group.key_seconds + UNBLANK_SECONDS))
         if spans:
             self._read(group, spans)

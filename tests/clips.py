@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import wave
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -56,6 +56,7 @@ class CaptionStream:
     codec: str
     captions: Sequence[Caption]
     language: str = "eng"
+    disposition: int = 0
 
 
 def make_clip(
@@ -64,6 +65,7 @@ def make_clip(
     *,
     sound: NDArray[np.int16] | None = None,
     sound_start_seconds: float = 0.0,
+    sound_language: str = "",
     tracks: Sequence[CaptionStream] = (),
     size: tuple[int, int] = (320, 180),
     rate: int = 10,
@@ -77,7 +79,7 @@ def make_clip(
 ) -> Path:
     """Write the scenes one after the other; the container follows from the suffix.
 
-    `sound` is 16 kHz mono. x264 puts a key frame at each cut; `options` are the video encoder's. All times are moved by
+    `sound` is 16 kHz: mono (n,) or stereo (2, n). x264 puts a key frame at each cut; `options` are the video encoder's. All times are moved by
     `start_seconds`, as in a recording that was cut from a longer one.
     """
     import av
@@ -91,12 +93,16 @@ def make_clip(
             video.codec_context.sample_aspect_ratio = aspect
             if rotation:
                 video.set_display_rotation(rotation)
-        audio = container.add_stream(audio_codec, rate=SOUND_RATE, layout="mono") if sound is not None else None
+        layout = "stereo" if sound is not None and sound.ndim == 2 else "mono"
+        audio = container.add_stream(audio_codec, rate=SOUND_RATE, layout=layout) if sound is not None else None
+        if audio and sound_language:
+            audio.metadata["language"] = sound_language
         texts = []
         for track in tracks:
             text = container.add_stream(track.codec)
             text.codec_context.subtitle_header, text.time_base = ASS_HEADER, MILLISECOND
             text.metadata["language"] = track.language
+            text.disposition = av.stream.Disposition(track.disposition)
             texts.append(text)
         for track, text in zip(tracks, texts, strict=True):
             write_captions(container, text, track.captions, start_seconds)
@@ -126,7 +132,8 @@ def write_scenes(container, stream, scenes: Sequence[Scene], start_seconds: floa
 def write_sound(container, stream, samples: NDArray[np.int16], start_seconds: float) -> None:
     import av
 
-    frame = av.AudioFrame.from_ndarray(samples[None, :], format="s16", layout="mono")
+    packed = np.ascontiguousarray(samples.T).reshape(1, -1)
+    frame = av.AudioFrame.from_ndarray(packed, format="s16", layout="stereo" if samples.ndim == 2 else "mono")
     frame.rate, frame.time_base = SOUND_RATE, Fraction(1, SOUND_RATE)
     frame.pts = round(start_seconds * SOUND_RATE)
     container.mux(stream.encode(frame))
@@ -143,6 +150,66 @@ def write_captions(container, stream, captions: Sequence[Caption], start_seconds
         packet.stream, packet.time_base, packet.duration = stream, MILLISECOND, lasts
         packet.pts = packet.dts = round((start_seconds + caption.start_seconds) * 1000)
         container.mux(packet)
+
+
+NUMBER_BITS = 12
+NUMBER_PIXELS = 16
+
+
+def numbered(number: int, scene: int, size: tuple[int, int] = (320, 180)) -> Image.Image:
+    """A picture of a scene with its frame number along the lower edge: black and white blocks, one changes a frame."""
+    image = Scene(0, scene).picture(*size)
+    draw = ImageDraw.Draw(image)
+    width, top = size[0] // NUMBER_BITS, size[1] - NUMBER_PIXELS
+    for bit in range(NUMBER_BITS):
+        fill = "white" if (number ^ number >> 1) >> bit & 1 else "black"
+        draw.rectangle((bit * width, top, (bit + 1) * width - 1, size[1]), fill=fill)
+    return image
+
+
+def number_of(image: Image.Image) -> int:
+    """The frame number that a picture shows."""
+    grey, width = image.convert("L"), image.width // NUMBER_BITS
+    row = image.height - NUMBER_PIXELS // 2
+    code = sum((grey.getpixel((bit * width + width // 2, row)) > 128) << bit for bit in range(NUMBER_BITS))
+    number = 0
+    while code:
+        number, code = number ^ code, code >> 1
+    return number
+
+
+def make_numbered_clip(
+    path: Path,
+    times: Sequence[float],
+    scene_of: Callable[[float], int],
+    *,
+    first: int = 0,
+    rate: int = 25,
+    video_codec: str = "libx264",
+    options: dict[str, str] | None = None,
+    rotation: float = 0.0,
+    hidden_seconds: float = 0.0,
+) -> Path:
+    """Write one numbered picture for each time in seconds, from number `first` on.
+
+    What lies before `hidden_seconds` is in the file, but an edit list begins after it (mp4).
+    """
+    import av
+
+    base = Fraction(1, 1000 if any(round(time * rate) / rate != time for time in times) else rate)
+    with av.open(str(path), "w", options={"avoid_negative_ts": "disabled"} if hidden_seconds else {}) as container:
+        stream = container.add_stream(video_codec, rate=rate, options=options or {})
+        form = "yuvj420p" if video_codec == "mjpeg" else "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = 320, 180, form
+        stream.codec_context.time_base = base
+        if rotation:
+            stream.set_display_rotation(rotation)
+        for number, time in enumerate(times, first):
+            frame = av.VideoFrame.from_image(numbered(number, scene_of(time))).reformat(format=form)
+            frame.pts, frame.time_base = round((time - hidden_seconds) / base), base
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
 
 
 def tone(seconds: float, hertz: float = 440.0) -> NDArray[np.int16]:

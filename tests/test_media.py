@@ -30,7 +30,15 @@ from PIL import Image
 
 from ingest import media as media_module
 from ingest.containers import looks_like_media
-from ingest.media import MEDIA_SUFFIXES, DecodedMedia, MediaLimits, decode_media, is_media, probe_media
+from ingest.media import (
+    MEDIA_SUFFIXES,
+    DecodedMedia,
+    MediaLimits,
+    checked_media,
+    decode_media,
+    is_media,
+    probe_media,
+)
 from ingest.pictures import PictureKeeper, hash_distance, look_of, perceptual_hash
 from ingest.sandbox import ChildLimits, ChildReport, run_limited
 from ingest.schema import VideoError
@@ -538,6 +546,7 @@ def test_flipped_bytes_never_end_in_anything_else(tmp_path: Path, suffix: str) -
 FACTS: dict[str, Any] = {
     "duration_seconds": 9.0, "container": "mp4", "title": "x", "width": 9, "height": 9, "chapters": [], "frames": [],
     "cut_seconds": [], "warnings": [], "has_video": False, "has_audio": True, "subtitles": [],
+    "audio_channels": 1, "audio_language": None,
 }  # fmt: skip
 
 
@@ -559,7 +568,13 @@ FACTS: dict[str, Any] = {
         {"frames": {}},
         {"cut_seconds": [None]},
         {"cut_seconds": [0.0] * 200_000},
-        {"subtitles": [{"language": "en", "is_default": True, "is_partial": False, "cues": [[0, "1", "x"]]}]},
+        {
+            "subtitles": [
+                {"language": "en", "kind": "captions", "is_default": True, "is_partial": False, "cues": [[0, "1", "x"]]}
+            ]
+        },
+        {"audio_channels": 3},
+        {"audio_language": 5},
         {"subtitles": [5]},
         {"chapters": [[0, 1]]},
         {"warnings": ["x"] * 1000},
@@ -578,6 +593,11 @@ def test_nonsense_from_the_child_is_one_error(
     monkeypatch.setattr(media_module, "run_limited", hostile_child)
     with pytest.raises(VideoError, match="its decoder gave nonsense"):
         decode_media(talk, tmp_path / "work")
+
+
+def test_the_facts_that_the_nonsense_is_put_into_are_sound(tmp_path: Path) -> None:
+    media = checked_media(FACTS, tmp_path, MediaLimits(), 0)
+    assert (media.duration_seconds, media.audio_channels, media.audio_language) == (9.0, 1, None)
 
 
 def test_suffixes_and_first_bytes() -> None:
