@@ -5,7 +5,8 @@
 | endless memory, processor time, file size, open files | `setrlimit` | Windows; macOS ignores the memory limit |
 | network | seccomp (no `socket`, no `io_uring`), and a network namespace of its own | outside Linux |
 | files outside the work folder, the media file and Python's libraries | Landlock | outside Linux, Linux before 5.13 |
-| new processes, signals to and memory of others | seccomp | outside Linux on x86_64 and aarch64 |
+| new processes; signals to, memory of and limits of others | seccomp | outside Linux on x86_64 and aarch64 |
+| owners, modes, times and attributes of files; cutting files by name (Landlock sees to that from Linux 6.2 on) | seccomp | as above |
 | rights gained through setuid programs | `PR_SET_NO_NEW_PRIVS` | outside Linux |
 
 The environment, the pipes and the wall clock are the parent's part (`sandbox.py`). What a machine cannot deny is told
@@ -43,12 +44,25 @@ EXECUTE, WRITE_FILE, READ_FILE, READ_DIR, REMOVE_DIR, REMOVE_FILE, MAKE_DIR, MAK
 WORK_RIGHTS = WRITE_FILE | READ_FILE | READ_DIR | REMOVE_DIR | REMOVE_FILE | MAKE_DIR | MAKE_REG | TRUNCATE
 LANDLOCK_CREATE_RULESET, LANDLOCK_ADD_RULE, LANDLOCK_RESTRICT_SELF = 444, 445, 446
 
-# Per machine: the audit architecture, `clone`, and what is refused: socket, execve, execveat, fork, vfork, kill, tkill,
-# rt_sigqueueinfo, ptrace, process_vm_readv, process_vm_writev, io_uring_setup, pidfd_send_signal.
+# Per machine: the audit architecture, `clone`, `prlimit64`, and what is refused. Processes: socket, execve, execveat, fork,
+# vfork, kill, tkill, rt_sigqueueinfo, ptrace, process_vm_readv, process_vm_writev, io_uring_setup, pidfd_send_signal. What
+# Landlock leaves to the owner of a file: truncate, then chmod, chown, utime and setxattr in all their forms.
 SYSTEM_CALLS = {
-    "x86_64": (0xC000003E, 56, (41, 59, 322, 57, 58, 62, 200, 129, 101, 310, 311, 425, 424)),
-    "aarch64": (0xC00000B7, 220, (198, 221, 281, 129, 130, 138, 117, 270, 271, 425, 424)),
-}
+    "x86_64": (
+        0xC000003E, 56, 302,
+        (
+            41, 59, 322, 57, 58, 62, 200, 129, 101, 310, 311, 425, 424,
+            76, 90, 91, 268, 452, 92, 93, 94, 260, 132, 235, 261, 280, 188, 189, 190, 197, 198, 199, 463, 466, 469,
+        ),
+    ),
+    "aarch64": (
+        0xC00000B7, 220, 261,
+        (
+            198, 221, 281, 129, 130, 138, 117, 270, 271, 425, 424,
+            45, 52, 53, 54, 55, 88, 452, 5, 6, 7, 14, 15, 16, 463, 466, 469,
+        ),
+    ),
+}  # fmt: skip
 CLONE3 = 435
 X32_FIRST_CALL = 0x40000000
 
@@ -173,8 +187,11 @@ def deny_system_calls() -> bool:
     return bool(libc().prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, header, 0, 0) == 0)
 
 
-def system_call_filter(architecture: int, clone: int, denied: Sequence[int]) -> bytes:
-    """A BPF program over `struct seccomp_data`: refused calls give EPERM, threads still start, all else passes."""
+def system_call_filter(architecture: int, clone: int, limit_another: int, denied: Sequence[int]) -> bytes:
+    """A BPF program over `struct seccomp_data`: refused calls give EPERM, threads still start, all else passes.
+
+    `prlimit64` may only name process 0, the caller: it could lower the limits of the parent.
+    """
     load, equal, at_least, has_bits, answer = 0x20, 0x15, 0x35, 0x45, 0x06
     allow, refuse, unknown = 0x7FFF0000, 0x00050000 | errno.EPERM, 0x00050000 | errno.ENOSYS
 
@@ -187,6 +204,8 @@ def system_call_filter(architecture: int, clone: int, denied: Sequence[int]) -> 
     program += step(equal, CLONE3, 0, 1) + step(answer, unknown)
     for call in denied:
         program += step(equal, call, 0, 1) + step(answer, refuse)
+    program += step(equal, limit_another, 0, 4) + step(load, 16) + step(equal, 0, 1, 0) + step(answer, refuse)
+    program += step(answer, allow)
     program += step(equal, clone, 0, 3) + step(load, 16) + step(has_bits, CLONE_THREAD, 1, 0) + step(answer, refuse)
     return program + step(answer, allow)
 

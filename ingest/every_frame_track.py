@@ -17,7 +17,7 @@ from scenedetect import AdaptiveDetector, FrameTimecode
 
 from ingest import media_child
 from ingest.media_clock import Clock
-from ingest.picture_sampler import PictureSampler, as_rgb
+from ingest.picture_sampler import PictureSampler, as_rgbx
 from ingest.pictures import SHARPER_SECONDS
 
 DECODER_THREADS = 2
@@ -71,7 +71,7 @@ class EveryFrameTrack:
         self._undecided.append((self._count, max(0.0, self._seconds if time is None else time), frame))
         scale = min(1.0, DETECTOR_SIDE_PIXELS / frame.width)
         size = {"width": max(1, round(frame.width * scale)), "height": max(1, round(frame.height * scale))}
-        picture = as_rgb(frame, **size)[:, :, ::-1]  # PySceneDetect takes blue first.
+        picture = as_rgbx(frame, **size)[:, :, 2::-1]  # PySceneDetect takes blue first.
         cuts = self._detector.process_frame(FrameTimecode(self._count, self._rate), picture)
         self._decide(self._count - self._detector.event_buffer_length, {cut.frame_num for cut in cuts})
         self._count += 1

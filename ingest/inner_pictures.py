@@ -26,14 +26,15 @@ class InnerPictures:
             return
         before_frame, before_look = self._previous
         self._previous = frame, None
-        look, is_cut = None, None
+        look, is_cut, is_new = None, None, False
         if is_suspect:
             look = self._sampler.look(frame)
             self.looks.append((time, look))
             self._previous = frame, look
             if before_frame or before_look:
-                is_cut = look.cut_from(before_look or self._sampler.look(before_frame))
-        if is_cut:
+                before = before_look or self._sampler.look(before_frame)
+                is_cut, is_new = look.cut_from(before), look.changed_from(before)
+        if is_new:  # Another shot, or another slide.
             self._shows_until = time + SHARPER_SECONDS
         if time <= self._shows_until or time - self.looked_seconds >= every:
             self._sampler.show(time, frame, look, is_cut)

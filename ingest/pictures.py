@@ -25,7 +25,7 @@ CUT_BITS = 18
 # the dark changes any number of bits, but colours by less than 3.
 CHANGED_COLOUR = 16.0
 CUT_COLOUR = 40.0
-MIN_CUT_COLOUR = 6.0
+MIN_CUT_COLOUR = 10.0
 MAX_SECONDS_BETWEEN_KEPT = 30.0
 MIN_SECONDS_BETWEEN_KEPT = 1.0
 # Black, white and plain colours, with grain: the variance of a Laplacian on grey values, 160 pixels wide, and the standard

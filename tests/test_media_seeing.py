@@ -61,7 +61,7 @@ def assert_every_shot_is_held(media: DecodedMedia, starts: Sequence[float] = STA
         ("mp4", "libx264", {**NO_SCENECUT, "g": "10000", "bf": "8", "b_strategy": "0"}),
         ("mkv", "libx264", {**NO_SCENECUT, "g": "50", "bf": "0"}),
         ("ts", "libx264", {**NO_SCENECUT, "g": "100"}),
-        ("webm", "libvpx", {"deadline": "realtime", "cpu-used": "8", "g": "100", "sc_threshold": "0"}),
+        ("webm", "libvpx", {"deadline": "good", "cpu-used": "5", "g": "100", "sc_threshold": "0"}),
         ("webm", "libvpx-vp9", {"deadline": "realtime", "cpu-used": "8", "g": "100"}),
         ("avi", "mpeg4", {"g": "100", "sc_threshold": "1000000000", "q": "4"}),
         ("mkv", "mjpeg", {}),
@@ -120,6 +120,17 @@ def write_pictures(
             container.mux(stream.encode(frame.reformat(format="yuv420p")))
         container.mux(stream.encode(None))
     return path
+
+
+def test_a_slide_between_key_frames_is_seen_and_is_no_cut(tmp_path: Path, decode: Any) -> None:
+    slides = [
+        np.asarray(Scene(1, 0, text).picture(320, 180))
+        for text in ("A title of a slide", "Another heading here", "A title of a slide")
+    ]
+    options = {**NO_SCENECUT, "g": "250"}
+    media = decode(write_pictures(tmp_path / "a.mp4", steady(12), lambda t: slides[(t >= 4) + (t >= 7)], options))
+    assert media.cut_seconds == ()
+    assert [frame.time_seconds for frame in media.frames] == pytest.approx([0.0, 4.0, 7.0], abs=0.4)
 
 
 # True times

@@ -97,6 +97,7 @@ QUIET = [900, 300, 310, 1000, 290, 310, 950, 300, 310, 1100, 300, 300]
         ("two", [20_000, *QUIET, 9000, *QUIET, 8000, *QUIET], 20_000, [13, 26]),
         ("too small beside the key frame", [90_000, *QUIET, 9000, *QUIET], 90_000, []),
         ("large beside large ones is no news", [20_000, *[7000] * 20, 9000, 7000], 20_000, []),
+        ("a new line on a slide", [20_000, *[50] * 20, 1200, *[50] * 20], 20_000, [21]),
         ("too few to tell", [20_000, 300, 9000], 20_000, []),
         ("no key frame, so the first may be one", [9000, *QUIET, *QUIET], 0, [0]),
     ],

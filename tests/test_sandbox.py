@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -50,6 +52,17 @@ def replace(_):
     os.execv("/bin/true", ["/bin/true"])
 def signal_parent(_):
     os.kill(os.getppid(), 0)
+def limit_parent(_):
+    import resource
+    resource.prlimit(os.getppid(), resource.RLIMIT_NOFILE, resource.getrlimit(resource.RLIMIT_NOFILE))
+def change_mode(path):
+    os.chmod(path, 0o600)
+def change_times(path):
+    os.utime(path, (0, 0))
+def set_attribute(path):
+    os.setxattr(path, "user.playhead", b"x")
+def cut(path):
+    os.truncate(path, 0)
 def attempt(name, value):
     try:
         globals()[name](value)
@@ -159,7 +172,7 @@ def test_no_network(child: Child, server: int, attempt: str) -> None:
     assert_denied(child, child.run(f"try {attempt}", server), NETWORK)
 
 
-@pytest.mark.parametrize("attempt", ["fork", "execute", "replace", "signal_parent"])
+@pytest.mark.parametrize("attempt", ["fork", "execute", "replace", "signal_parent", "limit_parent"])
 def test_no_other_processes(child: Child, attempt: str) -> None:
     assert_denied(child, child.run(f"try {attempt}"), PROCESSES)
 
@@ -172,6 +185,25 @@ def test_no_files_outside(child: Child, tmp_path: Path, attempt: str) -> None:
     assert_denied(child, report, FILES)
     if FILES not in report.missing_denials:
         assert secret.read_text() == "canary"
+
+
+@only_linux
+@pytest.mark.parametrize("attempt", ["change_mode", "change_times", "set_attribute", "cut"])
+def test_what_an_owner_may_do_to_a_file_is_denied_outside(child: Child, tmp_path: Path, attempt: str) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("canary")
+    before = secret.stat()
+    report = child.run(f"try {attempt}", secret)
+    assert_denied(child, report, PROCESSES)
+    if PROCESSES not in report.missing_denials:
+        after = secret.stat()
+        assert (after.st_mode, after.st_mtime, after.st_size) == (before.st_mode, before.st_mtime, before.st_size)
+
+
+@only_linux
+def test_limits_of_its_own_are_a_childs_to_lower(child: Child) -> None:
+    with pytest.raises(VideoError, match="of processor time"):
+        child.run("spin")
 
 
 def test_no_new_files_outside_and_no_look_at_home(child: Child, tmp_path: Path) -> None:
@@ -269,6 +301,39 @@ def test_the_filter_is_whole_instructions_that_end_in_allow() -> None:
         program = system_call_filter(*machine)
         assert len(program) % 8 == 0
         assert program[-8:] == bytes([6, 0, 0, 0, 0, 0, 0xFF, 0x7F])
+
+
+def answer_of(program: bytes, number: int, architecture: int, argument: int = 0) -> int:
+    """What the kernel would answer to a system call: the four kinds of instructions that the filter is made of."""
+    data = struct.pack("=IIQQ", number, architecture, 0, argument)
+    steps = [struct.unpack("HBBI", program[start : start + 8]) for start in range(0, len(program), 8)]
+    position = loaded = 0
+    while True:
+        code, when_true, when_false, value = steps[position]
+        position += 1
+        if code == 0x20:
+            (loaded,) = struct.unpack_from("=I", data, value)
+        elif code == 0x06:
+            return value
+        else:
+            is_true = {0x15: loaded == value, 0x35: loaded >= value, 0x45: bool(loaded & value)}[code]
+            position += when_true if is_true else when_false
+
+
+@pytest.mark.parametrize("machine", SYSTEM_CALLS)
+def test_the_filter_answers_as_it_should(machine: str) -> None:
+    architecture, clone, limit_another, denied = SYSTEM_CALLS[machine]
+    program = system_call_filter(*SYSTEM_CALLS[machine])
+    allow, refuse, unknown = 0x7FFF0000, 0x00050000 | errno.EPERM, 0x00050000 | errno.ENOSYS
+    assert {answer_of(program, number, architecture) for number in denied} == {refuse}
+    assert answer_of(program, 0, architecture) == answer_of(program, 400, architecture) == allow
+    assert answer_of(program, 0, architecture + 1) == refuse
+    assert answer_of(program, 0x40000000 | 41, architecture) == refuse
+    assert answer_of(program, 435, architecture) == unknown
+    assert answer_of(program, clone, architecture, 0x00010000) == allow
+    assert answer_of(program, clone, architecture, signal.SIGTERM) == refuse
+    assert answer_of(program, limit_another, architecture, 0) == allow
+    assert answer_of(program, limit_another, architecture, os.getppid() or 1) == refuse
 
 
 @only_linux
