@@ -159,9 +159,10 @@ class PictureTrack:
     def _read(
         self, group: Group, spans: Sequence[Span] = (), every: float = math.inf, ends: bool = True
     ) -> list[tuple[float, Look]]:
-        """Decode what is held of a group and return the looks of its pictures in `spans`; of others, look at one `every` ... s.
+        """Decode what is held of a group; returns the looks of the pictures in `spans`, in each of which a shot may begin.
 
-        Without `every` it ends with the last span. Outside the spans, pictures that no other refers to are not decoded.
+        With `every` all of it is decoded and a picture is shown that often, in seconds; without, decoding ends after the
+        last span. Outside the spans, pictures that no other refers to are left out.
         """
         if not group.is_being_read:
             self._key_frames.extend(self._drained())

@@ -72,7 +72,7 @@ def tiny_model(folder: Path, pooling: str) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("pooling", ["mean_tokens", "cls_token"])
+@pytest.mark.parametrize("pooling", [pytest.param("mean_tokens", marks=pytest.mark.slow), "cls_token"])
 def test_a_folder_with_another_model_is_loaded_by_its_pooling(tmp_path: Path, pooling: str) -> None:
     folder = tiny_model(tmp_path / "model", pooling)
     embedder = load_text_embedder(str(folder), tmp_path / "cache")

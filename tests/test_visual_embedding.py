@@ -176,7 +176,7 @@ def test_batches_and_single_pictures_agree(clip_folder: Path, tmp_path: Path) ->
     assert np.allclose(padded[0], embedder.embed_text(["a cat"])[0], atol=1e-4)
 
 
-@pytest.fixture(scope="module", params=["clip_folder", "siglip_folder"])
+@pytest.fixture(scope="module", params=["clip_folder", pytest.param("siglip_folder", marks=pytest.mark.slow)])
 def faster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A model's folder, and the cache that holds its faster form; models this small are equally fast in any form."""
     weights, cache = request.getfixturevalue(request.param), tmp_path_factory.mktemp("cache")
