@@ -10,7 +10,7 @@ demo: $(VENV)/ready
 	$(BIN)/playhead demo
 
 test: $(VENV)/ready-dev
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/ready-dev
 	$(BIN)/ruff check .

@@ -61,7 +61,10 @@ def assert_every_shot_is_held(media: DecodedMedia, starts: Sequence[float] = STA
         ("mp4", "libx264", {**NO_SCENECUT, "g": "10000", "bf": "8", "b_strategy": "0"}),
         ("mkv", "libx264", {**NO_SCENECUT, "g": "50", "bf": "0"}),
         ("ts", "libx264", {**NO_SCENECUT, "g": "100"}),
-        ("webm", "libvpx", {"deadline": "good", "cpu-used": "5", "g": "100", "sc_threshold": "0"}),
+        pytest.param(
+            *("webm", "libvpx", {"deadline": "good", "cpu-used": "5", "g": "100", "sc_threshold": "0"}),
+            marks=pytest.mark.slow,
+        ),
         ("webm", "libvpx-vp9", {"deadline": "realtime", "cpu-used": "8", "g": "100"}),
         ("avi", "mpeg4", {"g": "100", "sc_threshold": "1000000000", "q": "4"}),
         ("mkv", "mjpeg", {}),

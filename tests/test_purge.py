@@ -34,7 +34,7 @@ def canaries(library: Path, video_id: str) -> dict[str, bytes]:
     return found
 
 
-@pytest.mark.parametrize("in_two_steps", [False, True])
+@pytest.mark.parametrize("in_two_steps", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_purge_leaves_no_byte(
     playhead: Playhead, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_two_steps: bool
 ) -> None:

@@ -101,7 +101,10 @@ def test_reading_is_silent(reader: RapidOcrReader, tmp_path: Path, capfd: pytest
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("turn", ["", "-rotated-180", "-rotated-L", "-rotated-R"])
+@pytest.mark.parametrize(
+    "turn",
+    ["", "-rotated-180", *(pytest.param(side, marks=pytest.mark.slow) for side in ("-rotated-L", "-rotated-R"))],
+)
 def test_a_printed_page_is_read_whole_and_in_order_however_it_lies(reader: RapidOcrReader, turn: str) -> None:
     page = DATA / "ocr" / f"phototest{turn}{'.png' if turn else '.tif'}"
     if not page.is_file():
@@ -112,6 +115,7 @@ def test_a_printed_page_is_read_whole_and_in_order_however_it_lies(reader: Rapid
     assert words[:6] == truth[:6]
 
 
+@pytest.mark.slow
 def test_text_of_real_videos_is_read(reader: RapidOcrReader, tmp_path: Path) -> None:
     rows = DATA / "media" / "onscreen_text.jsonl"
     if not rows.is_file():
@@ -290,7 +294,9 @@ def test_only_a_page_that_reads_badly_or_sideways_is_turned(lines: list[PlacedLi
     assert quarter_turns_to_try(lines) == turns
 
 
-@pytest.mark.parametrize("language", ["auto", "en", "EN", "de", "zh", "ja"])
+@pytest.mark.parametrize(
+    "language", ["auto", "zh", *(pytest.param(name, marks=pytest.mark.slow) for name in ("en", "EN", "de", "ja"))]
+)
 def test_the_wheel_reads_latin_letters_chinese_and_japanese(reader: RapidOcrReader, language: str) -> None:
     loaded = load_screen_reader(language)
     assert loaded is not None and loaded.name == reader.name

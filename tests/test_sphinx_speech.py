@@ -48,6 +48,7 @@ def test_an_empty_recording_has_no_blocks(sphinx: PocketSphinxTranscriber, tmp_p
     assert list(sphinx.transcribe(write_wav(tmp_path / "a.wav", silence(0)))) == []
 
 
+@pytest.mark.slow
 def test_what_was_heard_before_changes_nothing() -> None:
     """Else a run that goes on after a kill would hear other words."""
     pytest.importorskip("pocketsphinx")
