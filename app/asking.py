@@ -34,10 +34,10 @@ class AnsweringLibrary(Protocol):
         """The video with this id."""
 
     def media_path(self, video_id: str) -> Path | None:
-        """The file to play; None for captions without media."""
+        """The file to play; None for captions without media, and for an id that is no video of this tenant."""
 
     def thumbnail_path(self, video_id: str, seconds: float) -> Path | None:
-        """The JPEG that shows a second; None where no picture was kept."""
+        """The JPEG that shows a second; None where no picture was kept, and for an id that is no video of this tenant."""
 
 
 class Asker:

@@ -75,7 +75,7 @@ class OpenLibrary:
         if recorded is None:
             self.folder.record_models(models)
         if not self.settings.qdrant_url:  # what a killed ingest or reindex left; nobody else can be at work here
-            jobs = self.catalog.jobs()
+            jobs = self.catalog.all_jobs()
             begun = {(tenant, job.video_id) for tenant, job in jobs if os.path.exists(job.path)}
             self.folder.remove_leftovers(models_key(models), self.catalog.video_ids(), begun)
 
@@ -95,6 +95,8 @@ class OpenLibrary:
 
     def delete(self, video: Video) -> tuple[int, int]:
         """Remove a video of this tenant from every store; returns the moments removed and, as the proof, those left."""
+        if video.tenant != self.settings.tenant:
+            raise ValueError(f"the library is open for {self.settings.tenant}, the video is another tenant's")
         removed = remove_video(video, self.index, self.catalog, self.folder)
         return removed, self.index.count(video.tenant, video.video_id)
 

@@ -17,6 +17,7 @@ from ingest.schema import PlayheadError, VideoError, WrongCallError
 
 if TYPE_CHECKING:
     from app.settings import Settings
+    from ingest.schema import Video
 
 DONE, FAILED, WRONG_CALL = 0, 1, 2
 USAGE_ERROR: Any = typer.BadParameter.__base__  # what Typer raises for every wrong call
@@ -182,7 +183,7 @@ def videos() -> None:
 
     with open_shelf(CALL.settings()) as shelf:
         known = shelf.catalog.videos(shelf.tenant)
-        jobs = [job for _, job in shelf.catalog.jobs(shelf.tenant)]
+        jobs = shelf.catalog.jobs(shelf.tenant)
         show(videos_json(known, jobs), videos_text(known, jobs))
 
 
@@ -235,8 +236,13 @@ def reindex(
 
     if channel and channel not in REINDEX_ROLES:
         raise WrongCallError(f"Unknown channel {channel!r}. Channels are {', '.join(REINDEX_ROLES)}.")
+    settings = CALL.settings()
     with Progress("reindex") as progress:
-        done = run(CALL.settings(), channel, lambda video, total: progress.step(video.title, total))
+
+        def tell(video: Video, total: int) -> None:
+            progress.step(video.title if video.tenant == settings.tenant else "another tenant's video", total)
+
+        done = run(settings, channel, tell)
     show({"videos": done}, f"Reindexed {done} videos.")
 
 

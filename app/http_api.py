@@ -75,14 +75,13 @@ def create_api(library: AnsweringLibrary, host: str = "127.0.0.1") -> FastAPI:
     @api.head(f"{API}/media/{{video_id}}", include_in_schema=False)
     @api.get(f"{API}/media/{{video_id}}")
     def media(video_id: str) -> FileResponse:
-        path = library.media_path(video_id) if library.video(video_id) else None
+        path = library.media_path(video_id)
         return _file(path, media_type(path) if path else "", "private, no-cache")
 
     @api.head(f"{API}/thumbnails/{{video_id}}", include_in_schema=False)
     @api.get(f"{API}/thumbnails/{{video_id}}")
     def thumbnail(video_id: str, t: Annotated[float, Query(ge=0, allow_inf_nan=False)] = 0.0) -> FileResponse:
-        path = library.thumbnail_path(video_id, t) if library.video(video_id) else None
-        return _file(path, "image/jpeg", f"private, max-age={PICTURE_CACHE_SECONDS}")
+        return _file(library.thumbnail_path(video_id, t), "image/jpeg", f"private, max-age={PICTURE_CACHE_SECONDS}")
 
     return api
 

@@ -42,7 +42,9 @@ class LibraryService:
         return next((path for path in paths if path.suffix.lower() not in CAPTION_SUFFIXES and path.is_file()), None)
 
     def thumbnail_path(self, video_id: str, seconds: float) -> Path | None:
-        """The keyframe at a second, else the one before it, else the first."""
+        """The keyframe at a second, else the one before it, else the first; None for a video that is not this tenant's."""
+        if self.video(video_id) is None:
+            return None
         exact = self._library.folder.frame_path(self._scope.tenant, video_id, seconds)
         if exact.is_file():  # what the cards ask for: no need to read the timeline
             return exact

@@ -11,7 +11,7 @@ from dotenv import dotenv_values
 from platformdirs import user_cache_path, user_data_path
 
 from ingest.library import check_tenant
-from ingest.schema import PlayheadError
+from ingest.schema import PlayheadError, WrongCallError
 
 SWITCHES = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
@@ -38,6 +38,7 @@ class Settings:
     every_frame: bool = False
     hear_captioned: bool = False
     rerank_model: str = "auto"
+    rules: Path | None = None
     chat_model: str | None = None
     describe_model: str | None = None
     describe_tokens: int = 200_000
@@ -86,6 +87,11 @@ def read_settings(
             raise SettingsError(f"{name} is {path}, which is not a file. Make it or unset it.")
         return path
 
+    named = tenant if tenant is not None else text("PLAYHEAD_TENANT")
+    if named is None and switch("PLAYHEAD_TENANT_REQUIRED"):
+        raise WrongCallError(
+            "No tenant was named, and this library needs one. Give --tenant NAME or set PLAYHEAD_TENANT."
+        )
     prompts = folder("PLAYHEAD_PROMPTS")
     if prompts and not prompts.is_dir():
         raise SettingsError(f"PLAYHEAD_PROMPTS is {prompts}, which is not a folder. Make it or unset it.")
@@ -95,7 +101,7 @@ def read_settings(
     return Settings(
         library=library or folder("PLAYHEAD_LIBRARY") or user_data_path("playhead"),
         cache=folder("PLAYHEAD_CACHE") or user_cache_path("playhead"),
-        tenant=check_tenant(tenant or text("PLAYHEAD_TENANT") or "local"),
+        tenant=check_tenant(named if named is not None else "local"),
         catalog_url=text("PLAYHEAD_CATALOG_URL"),
         qdrant_url=text("PLAYHEAD_QDRANT_URL"),
         qdrant_api_key=text("PLAYHEAD_QDRANT_API_KEY"),
@@ -107,6 +113,7 @@ def read_settings(
         every_frame=switch("PLAYHEAD_EVERY_FRAME"),
         hear_captioned=switch("PLAYHEAD_HEAR_CAPTIONED"),
         rerank_model=text("PLAYHEAD_RERANK_MODEL") or "auto",
+        rules=file("PLAYHEAD_RULES"),
         chat_model=text("PLAYHEAD_CHAT_MODEL"),
         describe_model=text("PLAYHEAD_DESCRIBE_MODEL"),
         describe_tokens=int(number("PLAYHEAD_DESCRIBE_TOKENS", 200_000)),

@@ -26,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+from ingest.library import check_tenant
 from ingest.schema import (
     Chapter,
     Description,
@@ -88,7 +89,10 @@ JOBS = Table(
 
 
 class Catalog:
-    """Videos, the paths they were seen under, their timelines, and the jobs that have not ended well, by tenant."""
+    """Videos, the paths they were seen under, their timelines, and the jobs that have not ended well, by tenant.
+
+    Every call names one tenant and answers with its rows alone, but for those that say they are for the library's owner.
+    """
 
     def __init__(self, url: str) -> None:
         try:
@@ -114,6 +118,7 @@ class Catalog:
 
     def put(self, video: Video, timeline: Timeline) -> None:
         """Store a video and its timeline, replacing what was there; the jobs that read it are done."""
+        check_tenant(video.tenant)
         with self._writing() as connection:
             _delete(connection, video.tenant, video.video_id)
             _end_jobs(connection, video.tenant, video.video_id)
@@ -126,6 +131,7 @@ class Catalog:
 
     def put_paths(self, tenant: str, video_id: str, paths: Sequence[str]) -> None:
         """Remember where a known video lies, instead of what was remembered; its jobs are done."""
+        check_tenant(tenant)
         with self._writing() as connection:
             _end_jobs(connection, tenant, video_id)
             _put_paths(connection, tenant, video_id, paths)
@@ -141,6 +147,7 @@ class Catalog:
 
     def at_paths(self, tenant: str, paths: Collection[str]) -> list[Video]:
         """The videos that were seen at any of these paths."""
+        check_tenant(tenant)
         query = select(PATHS.c.video_id).where(PATHS.c.tenant == tenant, PATHS.c.path.in_(list(paths)))
         with self._reading() as connection:
             found = list(connection.execute(query).scalars())
@@ -151,19 +158,20 @@ class Catalog:
         return sorted(self._read(tenant, None), key=lambda video: (video.title.casefold(), video.video_id))
 
     def video_ids(self) -> set[tuple[str, str]]:
-        """Every (tenant, video id)."""
+        """Every (tenant, video id): for the owner of the library alone."""
         with self._reading() as connection:
             return {
                 (row.tenant, row.video_id) for row in connection.execute(select(VIDEOS.c.tenant, VIDEOS.c.video_id))
             }
 
     def tenants(self) -> list[str]:
-        """The tenants that have videos."""
+        """The tenants that have videos: for the owner of the library alone."""
         with self._reading() as connection:
             return sorted(connection.execute(select(VIDEOS.c.tenant).distinct()).scalars())
 
     def timeline(self, tenant: str, video_id: str) -> Timeline:
         """The timeline of a known video; an empty one for an unknown video."""
+        check_tenant(tenant)
         query = select(TIMELINES).where(TIMELINES.c.tenant == tenant, TIMELINES.c.video_id == video_id)
         with self._reading() as connection:
             row = connection.execute(query).first()
@@ -182,6 +190,7 @@ class Catalog:
 
     def delete(self, tenant: str, video_id: str) -> None:
         """Forget a video, its paths, jobs and timeline; the first of its duplicates takes its place among them."""
+        check_tenant(tenant)
         linked = (VIDEOS.c.tenant == tenant) & (VIDEOS.c.duplicate_of == video_id)
         with self._writing() as connection:
             _delete(connection, tenant, video_id)
@@ -195,21 +204,27 @@ class Catalog:
 
     def lasting(self, tenant: str, least_seconds: float, most_seconds: float) -> list[Video]:
         """The videos with a duration in this range that are no duplicates."""
+        check_tenant(tenant)
         duration = VIDEOS.c.duration_seconds.between(least_seconds, most_seconds)
         query = select(VIDEOS.c.video_id).where(VIDEOS.c.tenant == tenant, duration, VIDEOS.c.duplicate_of.is_(None))
         with self._reading() as connection:
             found = list(connection.execute(query).scalars())
         return list(self.get_many(tenant, found).values())
 
-    def jobs(self, tenant: str | None = None) -> list[tuple[str, Job]]:
-        """The jobs that run, were interrupted or failed, with their tenant, by path; of all tenants for None."""
-        query = select(JOBS).order_by(JOBS.c.path)
+    def jobs(self, tenant: str) -> list[Job]:
+        """The jobs of a tenant that run, were interrupted or failed, by path."""
+        check_tenant(tenant)
+        return [job for owner, job in self.all_jobs() if owner == tenant]
+
+    def all_jobs(self) -> list[tuple[str, Job]]:
+        """The jobs of every tenant, each with its tenant: for the owner of the library alone."""
         with self._reading() as connection:
-            rows = connection.execute(query if tenant is None else query.where(JOBS.c.tenant == tenant))
+            rows = connection.execute(select(JOBS).order_by(JOBS.c.path))
             return [(row.tenant, Job(row.path, row.video_id, row.started_at, row.reason)) for row in rows]
 
     def put_job(self, tenant: str, job: Job) -> None:
         """Remember that a file is being read, or why it could not be, until its video is put or forgotten."""
+        check_tenant(tenant)
         with self._writing() as connection:
             connection.execute(delete(JOBS).where(JOBS.c.tenant == tenant, JOBS.c.path == job.path))
             connection.execute(insert(JOBS), {"tenant": tenant, **asdict(job)})
@@ -253,7 +268,7 @@ class Catalog:
             ) from error
 
     def _read(self, tenant: str, video_ids: list[str] | None) -> list[Video]:
-        videos = select(VIDEOS).where(VIDEOS.c.tenant == tenant)
+        videos = select(VIDEOS).where(VIDEOS.c.tenant == check_tenant(tenant))
         paths = select(PATHS).where(PATHS.c.tenant == tenant).order_by(PATHS.c.path)
         if video_ids is not None:
             videos = videos.where(VIDEOS.c.video_id.in_(video_ids))

@@ -66,7 +66,7 @@ class LibraryFolder:
 
     def frames_folder(self, tenant: str, video_id: str) -> Path:
         """Where the JPEG keyframes of one video lie."""
-        return self.path / "frames" / tenant / video_id
+        return self.path / "frames" / own_folder(tenant, video_id)
 
     def frame_path(self, tenant: str, video_id: str, time_seconds: float) -> Path:
         """The JPEG of the keyframe at a time."""
@@ -79,7 +79,7 @@ class LibraryFolder:
 
     def work_folder(self, tenant: str, video_id: str) -> Path:
         """Where the unfinished reading of one video lies."""
-        return self.path / "work" / tenant / video_id
+        return self.path / "work" / own_folder(tenant, video_id)
 
     def remove_leftovers(
         self, live_index: str, video_ids: Collection[tuple[str, str]], unfinished: Collection[tuple[str, str]]
@@ -153,6 +153,13 @@ class LibraryFolder:
 def frame_name(time_seconds: float) -> str:
     """The file name of the keyframe at a time: its milliseconds."""
     return f"{round(time_seconds * 1000):09}.jpg"
+
+
+def own_folder(tenant: str, video_id: str) -> Path:
+    """Where a tenant keeps what belongs to a video, below a folder for all; an id that leads elsewhere is refused."""
+    if not video_id or Path(video_id).name != video_id or video_id == "..":
+        raise WrongCallError(f"A video's id is the name of a folder, got {video_id!r}.")
+    return Path(check_tenant(tenant)) / video_id
 
 
 def check_tenant(name: str) -> str:

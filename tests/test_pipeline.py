@@ -274,12 +274,12 @@ def test_a_failed_reading_is_a_job_that_tells_why_until_it_succeeds(
 
     monkeypatch.setattr(kit.index, "replace", fails)
     kit.ingest(clip)
-    ((tenant, job),) = kit.catalog.jobs()
+    ((tenant, job),) = kit.catalog.all_jobs()
     assert (tenant, job.path, job.reason) == ("local", str(clip), "The disk is full. Free some.")
     monkeypatch.undo()
     heard = len(kit.work.done("hear"))
     (result,) = kit.ingest(clip).values()
-    assert (result.status, kit.catalog.jobs()) == ("indexed", [])
+    assert (result.status, kit.catalog.all_jobs()) == ("indexed", [])
     assert len(kit.work.done("hear")) == heard  # what was heard before the disk was full is not heard again
 
 
@@ -294,9 +294,9 @@ def test_a_kill_on_the_way_loses_nothing_and_little_is_done_twice(event: str, cl
     assert killed.returncode == -signal.SIGKILL
     kit = Kit(library)
     assert (kit.catalog.videos("local"), kit.index.count("local")) == ([], 0)
-    assert [job.path for _, job in kit.catalog.jobs()] == [str(clip)]
+    assert [job.path for job in kit.catalog.jobs("local")] == [str(clip)]
     (result,) = kit.ingest(clip).values()
-    assert (result.status, kit.catalog.jobs()) == ("indexed", [])
+    assert (result.status, kit.catalog.all_jobs()) == ("indexed", [])
     assert kit.index.count("local") == result.moments > 0
     for kind in ("hear", "read", "look", "embed"):
         done = kit.work.done(kind)
