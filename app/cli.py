@@ -247,6 +247,32 @@ def reindex(
 
 
 @cli.command()
+def evaluate(
+    file: Annotated[Path, typer.Argument(help="A .jsonl file of questions with their gold, one a line.")],
+    limit: Annotated[int | None, typer.Option(min=1, help="Draw this many of its questions.")] = None,
+    seed: Annotated[int, typer.Option(help="Another seed draws other questions.")] = 7,
+    baselines: Annotated[
+        bool, typer.Option("--baselines", help="Also measure what others build, on 60 s windows.")
+    ] = False,
+    plots: Annotated[Path | None, typer.Option(help="Write plots into this folder.")] = None,
+    answers: Annotated[
+        bool, typer.Option("--answers", help="Also answer each question and judge the answers.")
+    ] = False,
+) -> None:
+    """Measure how well the library answers questions whose answers are known.
+
+    A line is {"question", "video", "answer_start_seconds"}, or "windows" ([[start, end], ...] in seconds) with
+    "tolerance_s"; "modality" gives slices, "answerable": false marks what no video answers.
+    """
+    from app.evaluating import Options
+    from app.evaluating import evaluate as run
+    from app.evaluation_forms import report_json, report_text
+
+    report = run(CALL.settings(), file, Options(limit, seed, baselines, plots, answers))
+    show(report_json(report), report_text(report))
+
+
+@cli.command()
 def serve(
     host: Annotated[str | None, typer.Option(help="The address to listen on.", show_default="127.0.0.1")] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="The port.", show_default="7860")] = None,

@@ -1,0 +1,233 @@
+"""Runs `playhead evaluate`: a questions file through the search that users get, through its parts, and what others build."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.build import OpenLibrary
+from app.gold_questions import GoldQuestion, LeftOut, draw, read_lines, resolve
+from app.progress import Progress
+from app.questions import AskedQuestion
+from app.settings import Settings
+from evaluation.answering import GivenAnswer, auroc, score_answer
+from evaluation.ranking import Gold, ReturnedSpan
+from evaluation.scoring import DEPTH, Figure, Kind, MethodRow, Scored, figures, lead, method_row, score_ranking
+from ingest.index import Scope
+from ingest.schema import PlayheadError, WrongCallError
+from retrievers.channels import CHANNELS
+from retrievers.search import Searcher
+
+SEED = 7
+OWN = "playhead"
+LEAD_METRIC = "recall_at_1"
+NAMED_AT_MOST = 5
+
+Rank = Callable[[AskedQuestion, Scope], Sequence[ReturnedSpan]]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What `evaluate` was asked for; `limit` questions are drawn by `seed`."""
+
+    limit: int | None = None
+    seed: int = SEED
+    baselines: bool = False
+    plots: Path | None = None
+    answers: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One way to rank moments for a question."""
+
+    name: str
+    kind: Kind
+    rank: Rank
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one method did: each question's values and milliseconds in the order of the questions, and the moments found."""
+
+    method: Method
+    scored: Sequence[Scored]
+    spent_ms: Sequence[float]
+    found: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """How far the search is above the best baseline of the same run in R@1, paired by question."""
+
+    baseline: str
+    figure: Figure
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """How well questions were answered; `auroc` of confidence is None unless some have an answer and some have none."""
+
+    figures: Mapping[str, Figure]
+    auroc: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What `playhead evaluate` found; `silent` channels found nothing for any question, `seed` is None when all were asked."""
+
+    file: Path
+    lines: int
+    ranked: int
+    videos: int
+    unanswerable: int
+    left_out: Sequence[LeftOut]
+    seed: int | None
+    tiers: Mapping[str, str]
+    rows: Sequence[MethodRow]
+    silent: Sequence[str]
+    lead: Lead | None
+    plots: Sequence[Path]
+    answers: Answers | None
+
+
+def evaluate(settings: Settings, file: Path, options: Options) -> Report:
+    """Measure how well the library answers the questions of a file; WrongCallError names the line that cannot be used."""
+    check_extras(options)
+    lines = read_lines(file)
+    with OpenLibrary(settings, "playhead evaluate") as library:
+        questions, left_out = resolve(lines, library.catalog, settings.tenant)
+        drawn = draw(questions, options.limit, options.seed)
+        ranked = [(question, question.gold.gold) for question in drawn if question.gold.gold]
+        if not ranked and not (options.answers and drawn):
+            raise WrongCallError(f"{file} has no question to rank: {why_none(left_out)}")
+        runs = rank_all(library, ranked, baselines=options.baselines) if ranked else []
+        tiers = library.searcher.search(OWN, Scope(settings.tenant), 1).tiers
+        answers = answer_all(library, drawn) if options.answers else None
+    heard = [run for run in runs if run.found or run.method.kind != "channel"]
+    rows = [method_row(run.method.name, run.method.kind, run.scored, run.spent_ms) for run in heard]
+    return Report(
+        file=file,
+        lines=len(lines),
+        ranked=len(ranked),
+        videos=len({gold.video for _, gold in ranked}),
+        unanswerable=len(drawn) - len(ranked),
+        left_out=left_out,
+        seed=options.seed if len(drawn) < len(questions) else None,
+        tiers=tiers,
+        rows=rows,
+        silent=[run.method.name for run in runs if run not in heard],
+        lead=lead_over_baselines(heard),
+        plots=draw_plots(options.plots, heard, rows) if options.plots and rows else (),
+        answers=answers,
+    )
+
+
+def check_extras(options: Options) -> None:
+    """Refuse at once what would fail after minutes."""
+    for package, wanted in (("bm25s", options.baselines), ("matplotlib", options.plots)):
+        if wanted and importlib.util.find_spec(package) is None:
+            raise PlayheadError(f"{package} is not installed. Run: pip install 'playhead[evaluation]'")
+    if options.plots:
+        options.plots.mkdir(parents=True, exist_ok=True)
+
+
+def why_none(left_out: Sequence[LeftOut]) -> str:
+    if not left_out:
+        return "every line is unanswerable. Give it questions with gold."
+    names = ", ".join(dict.fromkeys(item.video for item in left_out[:NAMED_AT_MOST]))
+    return f"the library does not hold its videos ({names}). Ingest them first."
+
+
+def rank_all(library: OpenLibrary, ranked: Sequence[tuple[GoldQuestion, Gold]], *, baselines: bool) -> list[Run]:
+    """Every question by every method, one method after the other so that their times compare."""
+    methods = [*own_methods(library.searcher), *(baseline_methods(library) if baselines else ())]
+    total = len(methods) * len(ranked)
+    with Progress("evaluate") as progress:
+        return [run(method, ranked, lambda name: progress.step(name, total)) for method in methods]
+
+
+def own_methods(searcher: Searcher) -> list[Method]:
+    """The search that users get, the same without reranking, and each channel alone."""
+
+    def method(name: str, kind: Kind, channels: Sequence[str], *, rerank: bool = False) -> Method:
+        def rank(asked: AskedQuestion, scope: Scope) -> list[ReturnedSpan]:
+            found = searcher.search(asked.text, scope, DEPTH, channels=channels, image=asked.image, rerank=rerank)
+            moments = [item.moment for item in found.evidence]
+            return [ReturnedSpan(moment.video_id, moment.start_seconds, moment.end_seconds) for moment in moments]
+
+        return Method(name, kind, rank)
+
+    whole = [method(OWN, "search", CHANNELS, rerank=True), method(f"{OWN} --no-rerank", "search", CHANNELS)]
+    return whole + [method(f"{channel} alone", "channel", (channel,)) for channel in CHANNELS]
+
+
+def baseline_methods(library: OpenLibrary) -> list[Method]:
+    """Known retrievers on fixed windows of the library's transcripts, and the control that reads titles only."""
+    from evaluation.baselines import Baseline, WindowSearch, cut_windows
+
+    catalog, tenant = library.catalog, library.settings.tenant
+    windows = [
+        window
+        for video in catalog.videos(tenant)
+        for window in cut_windows(video, catalog.timeline(tenant, video.video_id).transcript)
+    ]
+    if not windows:
+        raise WrongCallError("No video of the library has a transcript for --baselines to search. Leave it out.")
+    with Progress("encode windows") as progress:
+        search = WindowSearch(windows, library.embedder, lambda total: progress.step("for the baselines", total))
+
+    def method(name: str, kind: Kind, baseline: Baseline) -> Method:
+        return Method(name, kind, lambda asked, scope: baseline(asked.text, scope))
+
+    named = [method(name, "baseline", baseline) for name, baseline in search.baselines().items()]
+    return [*named, method("titles only", "control", search.blind)]
+
+
+def run(method: Method, questions: Sequence[tuple[GoldQuestion, Gold]], on_question: Callable[[str], None]) -> Run:
+    """Ask everything by one method; the first question is asked once before, so that loading is not timed."""
+    method.rank(questions[0][0].asked, questions[0][0].scope)
+    scored, spent_ms, found = [], [], 0
+    for question, gold in questions:
+        on_question(method.name)
+        started = time.perf_counter()
+        returned = method.rank(question.asked, question.scope)
+        spent_ms.append((time.perf_counter() - started) * 1000)
+        scored.append(score_ranking(returned, gold, question.gold.slices))
+        found += len(returned)
+    return Run(method, scored, spent_ms, found)
+
+
+def answer_all(library: OpenLibrary, questions: Sequence[GoldQuestion]) -> Answers:
+    """Answer every question, those without an answer too."""
+    scored: list[Scored] = []
+    confidences: dict[bool, list[float]] = {True: [], False: []}
+    with Progress("answer") as progress:
+        for question in questions:
+            progress.step(question.asked.text, len(questions))
+            answer = library.answerer.ask(question.asked.text, question.scope)
+            moments = [citation.evidence.moment for citation in answer.citations]
+            cited = tuple(ReturnedSpan(m.video_id, m.start_seconds, m.end_seconds) for m in moments)
+            given = GivenAnswer(answer.text, answer.status == "answered", answer.confidence, cited)
+            gold = question.gold.gold
+            scored.append(score_answer(given, gold, question.gold.answers, gold.video if gold else ""))
+            confidences[gold is not None].append(answer.confidence)
+    return Answers(figures(scored), auroc(confidences[True], confidences[False]))
+
+
+def lead_over_baselines(runs: Sequence[Run]) -> Lead | None:
+    """The search of users against the baseline with the highest R@1; None without baselines."""
+    baselines = [run for run in runs if run.method.kind == "baseline"]
+    if not baselines:
+        return None
+    best = max(baselines, key=lambda run: sum(question.values[LEAD_METRIC] for question in run.scored))
+    return Lead(best.method.name, lead(LEAD_METRIC, runs[0].scored, best.scored))
+
+
+def draw_plots(folder: Path, runs: Sequence[Run], rows: Sequence[MethodRow]) -> Sequence[Path]:
+    from evaluation.plots import write_plots
+
+    return write_plots(folder, rows, {run.method.name: run.spent_ms for run in runs})
