@@ -76,6 +76,7 @@ def main(wanted: Sequence[str]) -> int:
             "index": (REPOSITORY, bench_index),
             "seeing": (REPOSITORY, lambda: bench_seeing(media if media.is_dir() else None)),
             "corpus": (DATA / "bad_inputs", lambda: bench_corpus(media, DATA / "bad_inputs")),
+            "evaluate": (spoken, lambda: bench_evaluate(spoken, folder / "spoken")),
         }
         unknown = set(wanted) - set(parts)
         if unknown:
@@ -160,6 +161,15 @@ def bench_demo(library: Path) -> None:
         if not held:
             print(f"  missed: {question['question']} ({answer['status']})")
     print(f"demo questions: {right[True]} of {right.total()} cited at the right second or rightly abstained")
+
+
+def bench_evaluate(data: Path, library: Path) -> None:
+    """`playhead evaluate` with the baselines, which ends with the points of R@1 over the best of them in the same run."""
+    if not library.is_dir():
+        run(str(PLAYHEAD), "--library", str(library), "ingest", str(data / "manifest.jsonl"))
+    options = ("--limit", str(SAMPLE_QUESTIONS), "--seed", str(SAMPLE_SEED), "--baselines")
+    done = run(str(PLAYHEAD), "--library", str(library), "evaluate", str(data / "questions.jsonl"), *options)
+    print(f"evaluate, with baselines ({done.seconds:.0f} s):\n{done.stdout or done.stderr}", end="")
 
 
 def holds(answer: dict[str, Any], question: dict[str, Any]) -> bool:
