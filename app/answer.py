@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from retrievers.evidence import Evidence
@@ -24,7 +24,10 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A cited answer, or an abstention or refusal with its reason; `text` cites as `[2]`. Confidence is 0..1."""
+    """A cited answer, or an abstention or refusal with its reason; `text` cites as `[2]`. Confidence is 0..1.
+
+    `removed_by_rules` is the search's: what the rules kept from it.
+    """
 
     question: str
     route: str
@@ -37,3 +40,4 @@ class Answer:
     reason: str
     tiers: Mapping[str, str]
     timings_ms: Mapping[str, float]
+    removed_by_rules: Mapping[str, int] = field(default_factory=dict)

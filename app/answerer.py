@@ -20,7 +20,8 @@ from prompts.draft import Draft, DraftSentence
 from prompts.extractive import extractive_draft
 from retrievers.evidence import Evidence, SearchResult
 from retrievers.rerank import Reranker
-from retrievers.search import Searcher, Stopwatch, clean_question, spoken_and_seen
+from retrievers.ruled_search import MomentSearcher
+from retrievers.search import Stopwatch, clean_question, spoken_and_seen
 
 EVIDENCE_LIMIT = 6
 EXTRACTIVE_TIER = "extractive"
@@ -46,7 +47,7 @@ class Answerer:
     def __init__(
         self,
         router: Router,
-        searcher: Searcher,
+        searcher: MomentSearcher,
         judge: SufficiencyJudge,
         similarity: Reranker | None,
         chat: ChatModel | None,
@@ -94,6 +95,7 @@ class Answerer:
             reason=drafted.note or (citations.reason if dropped else sufficiency.reason),
             tiers={**found.tiers, "answer": drafted.tier},
             timings_ms=clock.timings_ms(),
+            removed_by_rules=found.removed_by_rules,
         )
 
     def _draft(
@@ -162,6 +164,7 @@ def _abstention(
         reason=reason,
         tiers={**found.tiers, "answer": tier},
         timings_ms=clock.timings_ms(),
+        removed_by_rules=found.removed_by_rules,
     )
 
 

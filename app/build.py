@@ -33,6 +33,8 @@ from ingest.tags import read_tag_words
 from ingest.text_embedding import TextEmbedder, load_text_embedder
 from ingest.visual_embedding import ImageEmbedder, load_image_embedder
 from retrievers.rerank import LateInteractionReranker, Reranker, load_reranker
+from retrievers.ruled_search import MomentSearcher, RuledSearcher, UnderRules
+from retrievers.rules_file import RulesFile
 from retrievers.search import Searcher
 
 Model = TypeVar("Model", TextEmbedder, ImageEmbedder)
@@ -107,14 +109,31 @@ class OpenLibrary:
 
     @functools.cached_property
     def searcher(self) -> Searcher:
-        reranker = load_reranker(self.settings.rerank_model, self.similarity)
-        return Searcher(self.index, self.catalog, self.embedder, self.image_embedder, reranker)
+        return self.searcher_over(self.index)
+
+    @functools.cached_property
+    def planned_searcher(self) -> MomentSearcher:
+        """What people and programs ask: it searches what the rules allow."""
+        return RuledSearcher(self.rules, self.searcher_over)
+
+    @functools.cached_property
+    def rules(self) -> UnderRules:
+        file = RulesFile(self.settings.rules or self.folder.path / "rules.yaml")
+        return UnderRules(self.index, self.catalog, file)
+
+    def searcher_over(self, index: VideoIndex) -> Searcher:
+        """A searcher of another view of the index; it costs nothing to make."""
+        return Searcher(index, self.catalog, self.embedder, self.image_embedder, self.reranker)
+
+    @functools.cached_property
+    def reranker(self) -> Reranker | None:
+        return load_reranker(self.settings.rerank_model, self.similarity)
 
     @functools.cached_property
     def answerer(self) -> Answerer:
         judge = SufficiencyJudge(self.similarity)
         chat = make_chat(self.settings)
-        return Answerer(Router(), self.searcher, judge, self.similarity, chat, self.settings.prompts)
+        return Answerer(Router(), self.planned_searcher, judge, self.similarity, chat, self.settings.prompts)
 
     @functools.cached_property
     def similarity(self) -> Reranker | None:

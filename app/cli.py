@@ -132,7 +132,7 @@ def search(
     with OpenLibrary(CALL.settings(), "playhead search") as library:
         for item in asked:
             try:
-                result = library.searcher.search(
+                result = library.planned_searcher.search(
                     item.text,
                     make_scope(library.catalog, library.settings.tenant, item, video, filters),
                     k,

@@ -25,6 +25,7 @@ def answer_json(answer: Answer) -> dict[str, Any]:
         "reason": answer.reason,
         "tiers": dict(answer.tiers),
         "timings_ms": {stage: float(spent) for stage, spent in answer.timings_ms.items()},
+        "removed_by_rules": dict(answer.removed_by_rules),
     }
 
 
@@ -36,6 +37,7 @@ def search_json(result: SearchResult) -> dict[str, Any]:
         "hits": [hit_json(evidence, rank) for rank, evidence in enumerate(result.evidence, 1)],
         "tiers": dict(result.tiers),
         "timings_ms": {stage: float(spent) for stage, spent in result.timings_ms.items()},
+        "removed_by_rules": dict(result.removed_by_rules),
         **({"error": result.error} if result.error else {}),
     }
 

@@ -27,7 +27,7 @@ class LibraryService:
         return self._library.answerer.ask(question, self._scope, on_sentence)
 
     def search(self, query: str, limit: int) -> SearchResult:
-        return self._library.searcher.search(query, self._scope, limit)
+        return self._library.planned_searcher.search(query, self._scope, limit)
 
     def videos(self) -> Sequence[Video]:
         return self._library.catalog.videos(self._scope.tenant)

@@ -20,6 +20,7 @@ def answer_text(answer: Answer) -> str:
         lines += [f"  {place(item)}" for item in answer.evidence[:CLOSEST_MOMENTS]]
     by = f", by {safe(answer.tiers['answer'])}" if answer.citations else ""
     lines.append(f"({answer.status}, confidence {answer.confidence:.2f}{by}: {safe(answer.reason)})")
+    lines += rules_lines(answer)
     return "\n".join(lines)
 
 
@@ -27,14 +28,19 @@ def search_text(result: SearchResult) -> str:
     """One line and a snippet for every hit."""
     if result.error:
         return safe(result.error)
-    if not result.evidence:
-        return "Nothing in the library matches."
-    lines = []
+    lines = [] if result.evidence else ["Nothing in the library matches."]
     for item in result.evidence:
         text = spoken_and_seen(item.video, item.moment).removeprefix(f"{item.video.title}. ")
         lines.append(f"{item.number:2}. {place(item)}  ({', '.join(item.channels)})")
         lines.append(f"      {safe(shortened(text))}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *rules_lines(result)])
+
+
+def rules_lines(found: SearchResult | Answer) -> list[str]:
+    """How many of the moments found each rule removed, and that a changed rules file is not in force."""
+    removed = ", ".join(f"{name} {count}" for name, count in found.removed_by_rules.items())
+    told = found.tiers.get("rules", "in force")
+    return [f"(removed by rules: {removed})"] * bool(removed) + [f"({told})"] * (told != "in force")
 
 
 def place(evidence: Evidence) -> str:

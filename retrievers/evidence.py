@@ -35,7 +35,8 @@ class Evidence:
 class SearchResult:
     """What one search found: evidence best first, the tier that served each role, and milliseconds per stage.
 
-    `error` says why nothing could be searched for, in a batch that goes on.
+    `error` says why nothing could be searched for, in a batch that goes on. `removed_by_rules` counts, for each rule of
+    the rules file, the moments found that it removed.
     """
 
     query: str
@@ -43,3 +44,4 @@ class SearchResult:
     tiers: Mapping[str, str]
     timings_ms: Mapping[str, float]
     error: str | None = None
+    removed_by_rules: Mapping[str, int] = field(default_factory=dict)
