@@ -19,7 +19,7 @@ from evaluation.scoring import DEPTH, Figure, Kind, MethodRow, Scored, figures, 
 from ingest.index import Scope
 from ingest.schema import PlayheadError, WrongCallError
 from retrievers.channels import CHANNELS
-from retrievers.search import Searcher
+from retrievers.ruled_search import MomentSearcher
 
 SEED = 7
 OWN = "playhead"
@@ -105,7 +105,7 @@ def evaluate(settings: Settings, file: Path, options: Options) -> Report:
         if not ranked and not (options.answers and drawn):
             raise WrongCallError(f"{file} has no question to rank: {why_none(left_out)}")
         runs = rank_all(library, ranked, baselines=options.baselines) if ranked else []
-        tiers = library.searcher.search(OWN, Scope(settings.tenant), 1).tiers
+        tiers = library.planned_searcher.search(OWN, Scope(settings.tenant), 1).tiers
         answers = answer_all(library, drawn) if options.answers else None
     heard = [run for run in runs if run.found or run.method.kind != "channel"]
     rows = [method_row(run.method.name, run.method.kind, run.scored, run.spent_ms) for run in heard]
@@ -144,13 +144,13 @@ def why_none(left_out: Sequence[LeftOut]) -> str:
 
 def rank_all(library: OpenLibrary, ranked: Sequence[tuple[GoldQuestion, Gold]], *, baselines: bool) -> list[Run]:
     """Every question by every method, one method after the other so that their times compare."""
-    methods = [*own_methods(library.searcher), *(baseline_methods(library) if baselines else ())]
+    methods = [*own_methods(library.planned_searcher), *(baseline_methods(library) if baselines else ())]
     total = len(methods) * len(ranked)
     with Progress("evaluate") as progress:
         return [run(method, ranked, lambda name: progress.step(name, total)) for method in methods]
 
 
-def own_methods(searcher: Searcher) -> list[Method]:
+def own_methods(searcher: MomentSearcher) -> list[Method]:
     """The search that users get, the same without reranking, and each channel alone."""
 
     def method(name: str, kind: Kind, channels: Sequence[str], *, rerank: bool = False) -> Method:

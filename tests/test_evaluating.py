@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Playhead
+from conftest import TALKS, Playhead, write_talk
 
+from app.ingesting import ingest_paths
+from app.settings import read_settings
 from retrievers.search import Searcher
 
 QUESTIONS: list[dict[str, Any]] = [
@@ -28,14 +30,33 @@ def write(path: Path, lines: list[dict[str, Any]]) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory, model_cache: Path) -> Path:
+    """A library of the three talks and, in two folders, different files of one name."""
+    folder = tmp_path_factory.mktemp("evaluated")
+    for name, sentences in {**TALKS, "owls": ["An owl turns its head."]}.items():
+        (folder / "talks").mkdir(exist_ok=True)
+        write_talk(folder / "talks", name, sentences)
+    (folder / "copy").mkdir()
+    write_talk(folder / "copy", "owls", ["Owls hunt at night."])
+    settings = read_settings({"PLAYHEAD_CACHE": str(model_cache)}, library=folder / "library")
+    assert not ingest_paths(settings, [folder / "talks", folder / "copy"]).failed
+    return folder / "library"
+
+
+@pytest.fixture
+def evaluate(playhead: Playhead, library: Path) -> Playhead:
+    """Runs `playhead evaluate` on that library."""
+    return lambda *arguments: playhead("--library", library, "evaluate", *arguments)
+
+
 @pytest.fixture
 def questions(tmp_path: Path) -> Path:
     return write(tmp_path / "questions.jsonl", QUESTIONS)
 
 
-def test_figures_slices_and_intervals(playhead: Playhead, talks: Path, questions: Path) -> None:
-    playhead("ingest", talks)
-    ran = playhead("evaluate", questions, "--json")
+def test_figures_slices_and_intervals(evaluate: Playhead, questions: Path) -> None:
+    ran = evaluate(questions, "--json")
     assert (ran.status, ran.err) == (0, "")
     asked = ran.json["questions"]
     assert (asked["lines"], asked["ranked"], asked["videos"], asked["unanswerable"]) == (4, 3, 3, 1)
@@ -57,7 +78,7 @@ def test_figures_slices_and_intervals(playhead: Playhead, talks: Path, questions
 
 
 def test_the_searcher_sees_the_question_and_its_scope_only(
-    playhead: Playhead, talks: Path, questions: Path, monkeypatch: pytest.MonkeyPatch
+    playhead: Playhead, evaluate: Playhead, library: Path, questions: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[str, tuple[str, ...]]] = []
     real = Searcher.search
@@ -66,12 +87,10 @@ def test_the_searcher_sees_the_question_and_its_scope_only(
         seen.append((question, scope.video_ids))
         return real(self, question, scope, *rest, **options)
 
-    playhead("ingest", talks)
-    bread = next(
-        video["video_id"] for video in playhead("videos", "--json").json["videos"] if video["title"] == "bread"
-    )
+    videos = playhead("--library", library, "videos", "--json").json["videos"]
+    (bread,) = (video["video_id"] for video in videos if video["title"] == "bread")
     monkeypatch.setattr(Searcher, "search", spy)
-    assert playhead("evaluate", questions).status == 0
+    assert evaluate(questions).status == 0
     assert {item for item in seen if item[0] != "playhead"} == {
         ("Who built a lens of rings?", ()),
         ("What does the angle of the dance give?", ()),
@@ -79,9 +98,8 @@ def test_the_searcher_sees_the_question_and_its_scope_only(
     }
 
 
-def test_baselines_control_and_lead_in_one_table(playhead: Playhead, talks: Path, questions: Path) -> None:
-    playhead("ingest", talks)
-    ran = playhead("evaluate", questions, "--baselines")
+def test_baselines_control_lead_and_plots(evaluate: Playhead, questions: Path, tmp_path: Path) -> None:
+    ran = evaluate(questions, "--baselines", "--plots", tmp_path / "new" / "plots")
     assert ran.status == 0
     for name in ("playhead", "bm25s", "dense all-MiniLM-L6-v2", "LlamaIndex fusion", "Qdrant RRF", "titles only"):
         assert any(line.startswith(f"{name}  ") for line in ran.out.splitlines()), name
@@ -89,62 +107,49 @@ def test_baselines_control_and_lead_in_one_table(playhead: Playhead, talks: Path
     assert "3 questions about 3 videos" in ran.out
     assert "1 more that no video answers" in ran.out
     assert "subtitle: 2 questions" in ran.out
+    for name in ("recall.png", "latency.png", "slices.png"):
+        assert (tmp_path / "new" / "plots" / name).read_bytes().startswith(b"\x89PNG")
+        assert f"{name}\n" in ran.out
 
 
-def test_answers_are_judged_where_asked(playhead: Playhead, talks: Path, tmp_path: Path) -> None:
-    playhead("ingest", talks)
+def test_answers_are_judged_where_asked(evaluate: Playhead, tmp_path: Path) -> None:
     nobel = {"question": "Who won the Nobel Prize for reading the dance?", "video": "bees", "windows": [[24, 32]]}
     lines = [{**nobel, "answers": ["Karl von Frisch"]}, QUESTIONS[3]]
-    ran = playhead("evaluate", write(tmp_path / "two.jsonl", lines), "--answers", "--json")
+    ran = evaluate(write(tmp_path / "two.jsonl", lines), "--answers", "--json")
     assert ran.status == 0
     answers = ran.json["answers"]
     shares = ("answered", "right_moment", "right_words", "rightly_abstained")
     assert {name: answers[name]["value"] for name in shares} == dict.fromkeys(shares, 1.0)
     assert answers["confidence_auroc"] == 1.0
-    only_unanswerable = playhead("evaluate", write(tmp_path / "one.jsonl", lines[1:]), "--answers")
+    only_unanswerable = evaluate(write(tmp_path / "one.jsonl", lines[1:]), "--answers")
     assert only_unanswerable.status == 0
     assert "Abstained, where no video holds the answer: 1.000" in only_unanswerable.out
 
 
-def test_plots_are_pictures(playhead: Playhead, talks: Path, questions: Path, tmp_path: Path) -> None:
-    playhead("ingest", talks)
-    ran = playhead("evaluate", questions, "--plots", tmp_path / "new" / "plots", "--json")
-    assert ran.status == 0
-    assert [Path(path).name for path in ran.json["plots"]] == ["recall.png", "latency.png", "slices.png"]
-    for path in ran.json["plots"]:
-        assert Path(path).read_bytes().startswith(b"\x89PNG")
-
-
-def test_a_sample_is_the_same_again(playhead: Playhead, talks: Path, tmp_path: Path) -> None:
-    playhead("ingest", talks)
+def test_a_sample_is_the_same_again(evaluate: Playhead, tmp_path: Path) -> None:
     lines = [{"id": n, "question": "a honey bee", "video": "bees", "answer_start_seconds": float(n)} for n in range(30)]
     file = write(tmp_path / "many.jsonl", lines)
-    first, again, other = (
-        playhead("evaluate", file, "--limit", "5", "--seed", seed, "--json").json for seed in ("7", "7", "8")
-    )
+    first, again, other = (evaluate(file, "--limit", "5", "--seed", seed, "--json").json for seed in ("7", "7", "8"))
     assert (first["questions"]["ranked"], first["questions"]["seed"], other["questions"]["seed"]) == (5, 7, 8)
     slices = [found["methods"][0]["slices"] for found in (first, again, other)]
     assert slices[0] == slices[1]
-    assert playhead("evaluate", file, "--limit", "99", "--json").json["questions"]["seed"] is None
+    assert evaluate(file, "--limit", "99", "--json").json["questions"]["seed"] is None
 
 
-def test_questions_about_other_videos_are_left_out_and_named(playhead: Playhead, talks: Path, tmp_path: Path) -> None:
-    (talks / "copy").mkdir()
-    (talks / "copy" / "bees.vtt").write_text("WEBVTT\n\n00:00.000 --> 00:05.000\nWasps do not dance at all.\n")
-    playhead("ingest", talks)
+def test_questions_about_other_videos_are_left_out_and_named(evaluate: Playhead, tmp_path: Path) -> None:
     lines = [
         {**QUESTIONS[0], "id": "here"},
         {**QUESTIONS[0], "id": "gone", "video": "whales"},
-        {**QUESTIONS[1], "id": "two", "video": "bees"},
+        {**QUESTIONS[1], "id": "two", "video": "owls"},
     ]
     file = write(tmp_path / "some.jsonl", lines)
-    text = playhead("evaluate", file).out
+    text = evaluate(file).out
     assert "Left out: 1 questions that name a video that the library does not hold: gone (whales)." in text
-    assert "Left out: 1 questions that name several videos: two (bees)." in text
-    asked = playhead("evaluate", file, "--json").json["questions"]
+    assert "Left out: 1 questions that name several videos: two (owls)." in text
+    asked = evaluate(file, "--json").json["questions"]
     assert asked["ranked"] == 1
     assert [(item["id"], item["videos_meant"]) for item in asked["left_out"]] == [("gone", 0), ("two", 2)]
-    ran = playhead("evaluate", write(tmp_path / "none.jsonl", lines[1:2]))
+    ran = evaluate(write(tmp_path / "none.jsonl", lines[1:2]))
     assert (ran.status, ran.out) == (2, "")
     assert "does not hold its videos (whales)" in ran.err
 
@@ -173,27 +178,22 @@ def test_questions_about_other_videos_are_left_out_and_named(playhead: Playhead,
         ('{"question": "a", "answerable": false}', "every line is unanswerable"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_one_line(
-    playhead: Playhead, talks: Path, tmp_path: Path, content: str, told: str
-) -> None:
-    playhead("ingest", talks)
+def test_a_file_that_cannot_be_used_is_one_line(evaluate: Playhead, tmp_path: Path, content: str, told: str) -> None:
     file = tmp_path / "bad.jsonl"
     file.write_text(content, encoding="utf-8")
-    ran = playhead("evaluate", file)
+    ran = evaluate(file)
     assert (ran.status, ran.out, ran.err.count("\n")) == (2, "", 1)
     assert told in ran.err
 
 
 def test_a_missing_extra_is_named(
-    playhead: Playhead, talks: Path, questions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    evaluate: Playhead, questions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    playhead("ingest", talks)
     real = importlib.util.find_spec
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name, *rest: None if name in ("bm25s", "matplotlib") else real(name, *rest)
     )
     for options in (["--baselines"], ["--plots", tmp_path / "plots"]):
-        ran = playhead("evaluate", questions, *options)
+        ran = evaluate(questions, *options)
         assert (ran.status, ran.out) == (1, "")
         assert "pip install 'playhead[evaluation]'" in ran.err
-    assert playhead("evaluate", questions).status == 0
