@@ -118,8 +118,7 @@ class OpenLibrary:
 
     @functools.cached_property
     def rules(self) -> UnderRules:
-        file = RulesFile(self.settings.rules or self.folder.path / "rules.yaml")
-        return UnderRules(self.index, self.catalog, file)
+        return UnderRules(self.index, self.catalog, RulesFile(self.settings.rules_path))
 
     def searcher_over(self, index: VideoIndex) -> Searcher:
         """A searcher of another view of the index; it costs nothing to make."""

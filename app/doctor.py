@@ -6,6 +6,7 @@ import importlib.metadata
 import importlib.util
 import platform
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from app.settings import Settings
@@ -20,6 +21,7 @@ from ingest.visual_embedding import HUB_FILES as CLIP_FILES
 from ingest.weights import hub_is_reachable, local_weights
 from retrievers.rerank import CROSS_ENCODER
 from retrievers.rerank import HUB_FILES as CROSS_ENCODER_FILES
+from retrievers.rules_file import RulesFile
 
 PACKAGES = ("playhead", "av", "qdrant-edge-py", "openvino", "faster-whisper", "rapidocr", "gradio", "llama-index-core")
 WHISPER_BASE = "Systran/faster-whisper-base"
@@ -75,13 +77,18 @@ def examine(settings: Settings) -> Examination:
         ),
     )
     recorded = folder.models()
+    rules = settings.rules_path
     built_with = ", ".join(f"{role}: {model.name}" for role, model in (recorded or {}).items())
     return Examination(
         roles=roles,
-        warnings=tuple(_language_warnings(settings, folder)) if recorded is not None else (),
+        warnings=(
+            *(_language_warnings(settings, folder) if recorded is not None else ()),
+            *_rules_warnings(rules),
+        ),
         paths={
             "library": f"{folder.path} ({'built with ' + built_with if recorded else 'no videos yet'})",
             "cache": str(settings.cache),
+            "rules": f"{rules}{'' if rules.is_file() else ' (not there: searches may return everything)'}",
         },
         versions={"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
     )
@@ -149,6 +156,15 @@ def _language_warnings(settings: Settings, folder: LibraryFolder) -> list[str]:
         f"the library holds {', '.join(unknown)}, which {model.name} does not know. Set PLAYHEAD_TEXT_MODEL to a "
         "multilingual model and run: playhead reindex"
     ]
+
+
+def _rules_warnings(path: Path) -> list[str]:
+    """What is wrong with the rules file."""
+    try:
+        RulesFile(path)
+    except PlayheadError as error:
+        return [str(error)]
+    return []
 
 
 def _version(package: str) -> str:

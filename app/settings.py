@@ -51,6 +51,11 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 7860
 
+    @property
+    def rules_path(self) -> Path:
+        """Where the rules of what searches may return are, if there are any."""
+        return self.rules or self.library.expanduser().resolve() / "rules.yaml"
+
 
 def read_settings(
     environment: Mapping[str, str] | None = None, *, library: Path | None = None, tenant: str | None = None

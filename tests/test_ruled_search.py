@@ -143,3 +143,4 @@ def test_commands_obey_the_rules_of_the_library_and_say_so(playhead: Playhead, t
     ran = playhead("search", "who won the nobel prize")
     assert (ran.status, ran.err.count("\n")) == (1, 1)
     assert "line 1: blocked is no rule. Did you mean blocked_terms?" in ran.err
+    assert "blocked is no rule" in playhead("doctor", "--json").json["warnings"][0]
