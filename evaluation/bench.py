@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.bench_corpus import bench_corpus
+from evaluation.bench_images import bench_images
 from evaluation.bench_index import bench_index
 from evaluation.bench_screen_text import bench_screen_text
 from evaluation.bench_seeing import bench_seeing
@@ -77,6 +78,10 @@ def main(wanted: Sequence[str]) -> int:
             "seeing": (REPOSITORY, lambda: bench_seeing(media if media.is_dir() else None)),
             "corpus": (DATA / "bad_inputs", lambda: bench_corpus(media, DATA / "bad_inputs")),
             "evaluate": (spoken, lambda: bench_evaluate(spoken, folder / "spoken")),
+            "images": (
+                REPOSITORY,
+                lambda: bench_images(REPOSITORY / "demo" / "videos", media if media.is_dir() else None),
+            ),
         }
         unknown = set(wanted) - set(parts)
         if unknown:

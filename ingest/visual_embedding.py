@@ -100,7 +100,15 @@ def read_picture(image: Path) -> Image.Image:
             width, height = picture.size
             if width * height > MAX_PICTURE_PIXELS:
                 raise ValueError(f"{width}x{height} is more than {MAX_PICTURE_PIXELS:,} pixels")
-            return ImageOps.exif_transpose(picture).convert("RGB")
+            upright = ImageOps.exif_transpose(picture)
+            return (eight_bits(upright) if upright.mode.startswith("I") else upright).convert("RGB")
     except Exception as error:  # each of Pillow's decoders has its own ways to fail on damaged bytes
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise VideoError(f"{image.name} cannot be read as a picture: {reason}") from error
+
+
+def eight_bits(picture: Image.Image) -> Image.Image:
+    """A grey picture of 16 bits as one of 8: Pillow would turn all but the darkest 256 of its values white."""
+    from PIL import Image
+
+    return Image.fromarray((np.asarray(picture).clip(0, 0xFFFF) // 257).astype(np.uint8))
