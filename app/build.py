@@ -36,6 +36,7 @@ from retrievers.rerank import LateInteractionReranker, Reranker, load_reranker
 from retrievers.ruled_search import MomentSearcher, RuledSearcher, UnderRules
 from retrievers.rules_file import RulesFile
 from retrievers.search import Searcher
+from retrievers.similar import SimilarFinder
 
 Model = TypeVar("Model", TextEmbedder, ImageEmbedder)
 QDRANT_SECONDS = 30.0
@@ -127,6 +128,10 @@ class OpenLibrary:
     @functools.cached_property
     def reranker(self) -> Reranker | None:
         return load_reranker(self.settings.rerank_model, self.similarity)
+
+    @functools.cached_property
+    def similar_finder(self) -> SimilarFinder:
+        return SimilarFinder(self.index, self.catalog, self.rules.videos)
 
     @functools.cached_property
     def answerer(self) -> Answerer:

@@ -176,6 +176,22 @@ def ask(
 
 
 @cli.command()
+def similar(
+    video: VideoName,
+    k: Annotated[int, typer.Option(min=1, max=100, help="How many videos.")] = 10,
+) -> None:
+    """Find the videos like one of the library, with the seconds that both share and the reasons."""
+    from app.build import OpenLibrary
+    from app.questions import resolve_video
+    from app.similar_forms import similar_json, similar_text
+
+    with OpenLibrary(CALL.settings(), "playhead similar", load_models=False) as library:
+        found = resolve_video(library.catalog, library.settings.tenant, video)
+        alike = library.similar_finder.similar_to(found, k)
+        show(similar_json(found, alike), similar_text(found, alike))
+
+
+@cli.command()
 def videos() -> None:
     """List the videos of the library."""
     from app.questions import open_shelf
