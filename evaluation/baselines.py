@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import qdrant_edge as edge
 from llama_index.core.llms.mock import MockLLM
 from llama_index.core.retrievers import BaseRetriever, QueryFusionRetriever
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 from numpy.typing import NDArray
-from qdrant_client import QdrantClient, models
 from snowballstemmer import stemmer
 
 from evaluation.ranking import ReturnedSpan
@@ -26,7 +30,7 @@ DEPTH = 10
 # What each of two fused retrievers hands in; as many as a leg of Playhead's.
 FUSED_DEPTH = 100
 ENCODED_AT_ONCE = 32
-COLLECTION = "windows"
+QDRANT_RRF: Any = edge.Fusion.Rrf(k=2)  # what Qdrant takes when no k is given; its stubs know no fusion query
 
 Scores = NDArray[np.float32]
 Baseline = Callable[[str, Scope], list[ReturnedSpan]]
@@ -71,7 +75,9 @@ class WindowSearch:
         if embedder:
             self._vectors = _encode([window.text for window in windows], embedder, on_encoded)
             self._nodes = [TextNode(text=w.text, metadata={"row": row}) for row, w in enumerate(windows)]
-            self._qdrant = _filled_qdrant(windows, self._vectors)
+            folder = Path(tempfile.mkdtemp(prefix="playhead-windows-"))
+            self._qdrant = _filled_shard(folder, windows, self._vectors)
+            weakref.finalize(self, _remove_shard, self._qdrant, folder)
 
     def baselines(self) -> dict[str, Baseline]:
         """The retrievers by name; those that need vectors are left out without an embedder."""
@@ -107,18 +113,17 @@ class WindowSearch:
     def qdrant(self, question: str, scope: Scope) -> list[ReturnedSpan]:
         """Qdrant's own reciprocal rank fusion of a dense and a BM25 vector."""
         assert self._embedder
-        rows: Any = self._allowed(scope)
-        allowed = models.Filter(must=[models.HasIdCondition(has_id=rows)]) if len(rows) < len(self._windows) else None
-        asked: list[tuple[str, Any]] = [("dense", self._embedder.embed([question])[0].tolist())]
+        rows = self._allowed(scope)
+        allowed = edge.Filter(must=[edge.HasIdCondition(set(rows))]) if len(rows) < len(self._windows) else None
+        asked = [edge.Query.Nearest(self._embedder.embed([question])[0].tolist(), using="dense")]
         if words := bm25_query(question):
-            asked.append(("sparse", _qdrant_sparse(words)))
-        found = self._qdrant.query_points(
-            COLLECTION,
-            prefetch=[models.Prefetch(query=q, using=leg, limit=FUSED_DEPTH, filter=allowed) for leg, q in asked],
-            query=models.FusionQuery(fusion=models.Fusion.RRF),
-            limit=DEPTH,
+            asked.append(edge.Query.Nearest(_sparse(words), using="sparse"))
+        request = edge.QueryRequest(
+            DEPTH,
+            query=QDRANT_RRF,
+            prefetches=[edge.Prefetch(FUSED_DEPTH, query=query, filter=allowed) for query in asked],
         )
-        return self._spans([int(point.id) for point in found.points])
+        return self._spans([int(point.id) for point in self._qdrant.query(request)])
 
     def blind(self, question: str, scope: Scope) -> list[ReturnedSpan]:
         """The control that reads nothing of what was said: videos whose title shares words, each from its beginning."""
@@ -210,22 +215,26 @@ def _encode(texts: Sequence[str], embedder: TextEmbedder, on_encoded: Callable[[
     return vectors
 
 
-def _filled_qdrant(windows: Sequence[Window], vectors: Scores) -> QdrantClient:
-    client = QdrantClient(":memory:")
-    client.create_collection(
-        COLLECTION,
-        vectors_config={"dense": models.VectorParams(size=vectors.shape[1], distance=models.Distance.COSINE)},
-        sparse_vectors_config={"sparse": models.SparseVectorParams(modifier=models.Modifier.IDF)},
+def _filled_shard(folder: Path, windows: Sequence[Window], vectors: Scores) -> edge.EdgeShard:
+    config = edge.EdgeConfig(
+        vectors={"dense": edge.EdgeVectorParams(vectors.shape[1], edge.Distance.Cosine)},
+        sparse_vectors={"sparse": edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
     )
+    shard = edge.EdgeShard.create(str(folder), config)
     points = []
     for row, window in enumerate(windows):
         vector: dict[str, Any] = {"dense": vectors[row].tolist()}
         if words := bm25_document(window.text):
-            vector["sparse"] = _qdrant_sparse(words)
-        points.append(models.PointStruct(id=row, vector=vector))
-    client.upload_points(COLLECTION, points)
-    return client
+            vector["sparse"] = _sparse(words)
+        points.append(edge.Point(row, vector, {}))
+    shard.update(edge.UpdateOperation.upsert_points(points))
+    return shard
 
 
-def _qdrant_sparse(vector: SparseVector) -> models.SparseVector:
-    return models.SparseVector(indices=list(vector.indices), values=list(vector.values))
+def _remove_shard(shard: edge.EdgeShard, folder: Path) -> None:
+    shard.close()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sparse(vector: SparseVector) -> edge.SparseVector:
+    return edge.SparseVector(list(vector.indices), list(vector.values))
