@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
@@ -19,7 +20,7 @@ from guards.routing import Router
 from guards.sufficiency import SufficiencyJudge
 from ingest.catalog import Catalog
 from ingest.edge_index import EdgeIndex
-from ingest.index import VideoIndex
+from ingest.index import Scope, VideoIndex
 from ingest.library import LibraryFolder, ModelRecord
 from ingest.media import MediaLimits
 from ingest.owner_lock import OwnerLock
@@ -32,6 +33,8 @@ from ingest.speech import load_transcriber
 from ingest.tags import read_tag_words
 from ingest.text_embedding import TextEmbedder, load_text_embedder
 from ingest.visual_embedding import ImageEmbedder, load_image_embedder
+from retrievers.evidence import SearchResult
+from retrievers.image_search import ImageSearcher
 from retrievers.rerank import LateInteractionReranker, Reranker, load_reranker
 from retrievers.ruled_search import MomentSearcher, RuledSearcher, UnderRules
 from retrievers.rules_file import RulesFile
@@ -116,6 +119,16 @@ class OpenLibrary:
     def planned_searcher(self) -> MomentSearcher:
         """What people and programs ask: it searches what the rules allow."""
         return RuledSearcher(self.rules, self.searcher_over)
+
+    def search_image(self, image: Path, scope: Scope, limit: int, question: str) -> SearchResult:
+        """The moments that show a picture and that the rules allow; with a question, those that answer it beside it."""
+
+        def search(index: VideoIndex) -> SearchResult:
+            words = self.searcher_over(index)
+            searcher = ImageSearcher(index, self.catalog, self.image_embedder, self.folder.frame_path, words)
+            return searcher.search(image, scope, limit, question)
+
+        return self.rules.run(scope.tenant, search)
 
     @functools.cached_property
     def rules(self) -> UnderRules:

@@ -110,7 +110,9 @@ def search(
     questions: Questions = None,
     k: Annotated[int, typer.Option(min=1, max=100, help="How many moments.")] = 10,
     video: VideoOption = None,
-    image: Annotated[Path | None, typer.Option(help="Find the moments that look like this picture.")] = None,
+    image: Annotated[
+        Path | None, typer.Option(help="Find this picture; with words, what they say where the picture is.")
+    ] = None,
     filters: FilterOption = None,
     channel: Annotated[str | None, typer.Option(help="Only speech, screen, description or visual.")] = None,
     no_rerank: Annotated[bool, typer.Option("--no-rerank", help="Keep the fused order.")] = False,
@@ -125,21 +127,21 @@ def search(
 
     if channel and channel not in CHANNELS:
         raise WrongCallError(f"Unknown channel {channel!r}. Channels are {', '.join(CHANNELS)}.")
-    if image and (query or channel):
-        raise WrongCallError("--image was given together with words or --channel. Search by one of them.")
+    if image and channel:
+        raise WrongCallError("--image was given together with --channel. Search by one of them.")
     asked = read_questions(query, questions, image)
     failed = False
     with OpenLibrary(CALL.settings(), "playhead search") as library:
         for item in asked:
             try:
-                result = library.planned_searcher.search(
-                    item.text,
-                    make_scope(library.catalog, library.settings.tenant, item, video, filters),
-                    k,
-                    channels=(channel,) if channel else CHANNELS,
-                    image=item.image,
-                    rerank=not no_rerank,
-                )
+                scope = make_scope(library.catalog, library.settings.tenant, item, video, filters)
+                if item.image:
+                    result = library.search_image(item.image, scope, k, item.text)
+                else:
+                    channels = (channel,) if channel else CHANNELS
+                    result = library.planned_searcher.search(
+                        item.text, scope, k, channels=channels, rerank=not no_rerank
+                    )
             except (WrongCallError, VideoError) as error:
                 if questions is None:
                     raise

@@ -39,12 +39,17 @@ def search_json(result: SearchResult) -> dict[str, Any]:
         "timings_ms": {stage: float(spent) for stage, spent in result.timings_ms.items()},
         "removed_by_rules": dict(result.removed_by_rules),
         **({"error": result.error} if result.error else {}),
+        **({"reason": result.reason} if result.reason else {}),
     }
 
 
 def hit_json(evidence: Evidence, rank: int) -> dict[str, Any]:
-    """One moment with its video; `thumbnail` is a path of the HTTP API, None where no picture was kept."""
+    """One moment with its video; `thumbnail` is a path of the HTTP API, None where no picture was kept.
+
+    Of a search by a picture, `seen_seconds` is the second that shows it, and `match` "same picture" or "looks like".
+    """
     moment, video = evidence.moment, evidence.video
+    shown = (evidence.seen.seconds,) if evidence.seen else moment.keyframe_seconds
     return {
         "rank": rank,
         "moment_id": moment.moment_id,
@@ -59,7 +64,8 @@ def hit_json(evidence: Evidence, rank: int) -> dict[str, Any]:
         "channels": {
             name: {"rank": channel.rank, "score": float(channel.score)} for name, channel in evidence.channels.items()
         },
-        "thumbnail": thumbnail_url(video.video_id, moment.keyframe_seconds[0]) if moment.keyframe_seconds else None,
+        "thumbnail": thumbnail_url(video.video_id, shown[0]) if shown else None,
+        **({"match": evidence.seen.match, "seen_seconds": evidence.seen.seconds} if evidence.seen else {}),
     }
 
 

@@ -28,10 +28,15 @@ def search_text(result: SearchResult) -> str:
     """One line and a snippet for every hit."""
     if result.error:
         return safe(result.error)
-    lines = [] if result.evidence else ["Nothing in the library matches."]
+    lines = []
+    if not result.evidence:
+        lines.append(safe(result.reason or "Nothing in the library matches."))
+    elif result.reason:
+        lines.append(safe(result.reason))
     for item in result.evidence:
         text = spoken_and_seen(item.video, item.moment).removeprefix(f"{item.video.title}. ")
-        lines.append(f"{item.number:2}. {place(item)}  ({', '.join(item.channels)})")
+        seen = f"  {item.seen.match} at {timecode(item.seen.seconds)}" if item.seen else ""
+        lines.append(f"{item.number:2}. {place(item)}{seen}  ({', '.join(item.channels)})")
         lines.append(f"      {safe(shortened(text))}")
     return "\n".join([*lines, *rules_lines(result)])
 
