@@ -35,6 +35,7 @@ from ingest.text_embedding import TextEmbedder, load_text_embedder
 from ingest.visual_embedding import ImageEmbedder, load_image_embedder
 from retrievers.evidence import SearchResult
 from retrievers.image_search import ImageSearcher
+from retrievers.planned_search import PlannedSearcher
 from retrievers.rerank import LateInteractionReranker, Reranker, load_reranker
 from retrievers.ruled_search import MomentSearcher, RuledSearcher, UnderRules
 from retrievers.rules_file import RulesFile
@@ -117,14 +118,14 @@ class OpenLibrary:
 
     @functools.cached_property
     def planned_searcher(self) -> MomentSearcher:
-        """What people and programs ask: it searches what the rules allow."""
-        return RuledSearcher(self.rules, self.searcher_over)
+        """What people and programs ask: it understands the query, then searches what the rules allow."""
+        return RuledSearcher(self.rules, lambda index: PlannedSearcher(index, self.catalog, self.searcher_over))
 
     def search_image(self, image: Path, scope: Scope, limit: int, question: str) -> SearchResult:
         """The moments that show a picture and that the rules allow; with a question, those that answer it beside it."""
 
         def search(index: VideoIndex) -> SearchResult:
-            words = self.searcher_over(index)
+            words = PlannedSearcher(index, self.catalog, self.searcher_over)
             searcher = ImageSearcher(index, self.catalog, self.image_embedder, self.folder.frame_path, words)
             return searcher.search(image, scope, limit, question)
 

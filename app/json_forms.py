@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 from urllib.parse import quote
 
 from app.answer import Answer, Citation
 from ingest.schema import Moment
 from retrievers.evidence import Evidence, SearchResult
+from retrievers.planned_search import PlannedResult
 
 
 def answer_json(answer: Answer) -> dict[str, Any]:
@@ -40,6 +42,27 @@ def search_json(result: SearchResult) -> dict[str, Any]:
         "removed_by_rules": dict(result.removed_by_rules),
         **({"error": result.error} if result.error else {}),
         **({"reason": result.reason} if result.reason else {}),
+        **({"plan": plan_json(result)} if isinstance(result, PlannedResult) else {}),
+    }
+
+
+def plan_json(result: PlannedResult) -> dict[str, Any]:
+    """How the query was understood and what the hits do not tell; of a time operator each hit's spans, and the counts."""
+    plan = result.plan
+    return {
+        "description": plan.describe(),
+        "plain": plan.plain,
+        "operator": plan.operator,
+        "sought": [dataclasses.asdict(one) for one in (plan.sought, plan.second) if one],
+        "times": [window.name for window in plan.windows],
+        "filters": [f"{key}={value}" for key, value in plan.labels],
+        "videos": list(plan.titles),
+        "notes": list(result.notes),
+        "spans": [[dataclasses.asdict(span) for span in parts] for parts in result.spans],
+        "counts": [
+            {"video_id": one.video.video_id, "video_title": one.video.title, "times": one.times}
+            for one in result.counts
+        ],
     }
 
 

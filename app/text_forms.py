@@ -5,6 +5,7 @@ from __future__ import annotations
 from app.answer import Answer, Citation
 from ingest.schema import timecode
 from retrievers.evidence import Evidence, SearchResult
+from retrievers.planned_search import PlannedResult
 from retrievers.search import spoken_and_seen
 
 SNIPPET_CHARACTERS = 160
@@ -28,7 +29,7 @@ def search_text(result: SearchResult) -> str:
     """One line and a snippet for every hit."""
     if result.error:
         return safe(result.error)
-    lines = []
+    lines = plan_lines(result) if isinstance(result, PlannedResult) else []
     if not result.evidence:
         lines.append(safe(result.reason or "Nothing in the library matches."))
     elif result.reason:
@@ -39,6 +40,17 @@ def search_text(result: SearchResult) -> str:
         lines.append(f"{item.number:2}. {place(item)}{seen}  ({', '.join(item.channels)})")
         lines.append(f"      {safe(shortened(text))}")
     return "\n".join([*lines, *rules_lines(result)])
+
+
+def plan_lines(result: PlannedResult) -> list[str]:
+    """How the query was understood, if it is more than words, what the hits do not tell, and the counts."""
+    lines = [] if result.plan.plain else [f"plan: {safe(result.plan.describe())}"]
+    lines += [safe(note) for note in result.notes]
+    if result.counts:
+        total = sum(one.times for one in result.counts)
+        told = ", ".join(f"{safe(one.video.title)} {one.times}" for one in result.counts)
+        lines.append(f"{total} {'time' if total == 1 else 'times'} in {len(result.counts)} of the videos: {told}")
+    return lines
 
 
 def rules_lines(found: SearchResult | Answer) -> list[str]:
