@@ -39,8 +39,13 @@ APART_SECONDS = 0.4
 NEAR_SECONDS = 2.0
 # Key frames nearer than this are one picture: their videos hold the same, and lie on one side of the split.
 SAME_COSINE = 0.9
-# These two films draw the same wall, at two sizes.
-DRAWN_ALIKE = "great-wall"
+# What the cosine does not tell, by parts of file names: one wall drawn at two sizes, one stream cut to two shapes, and a
+# test pattern in several sizes.
+SAME_CONTENT = (
+    ("great-wall",),
+    ("stream-of-water",),
+    ("testsrc", "h264-mjpeg", "h264_10bits", "h265_video", "av1_video"),
+)
 STRANGER_VARIANTS = ("as it is", "desktop", "crop to 60%", "photographed")
 
 
@@ -185,10 +190,7 @@ def content_groups(library: PictureLibrary) -> dict[str, list[Video]]:
             name
             for name, known in vectors.items()
             if any(float((prints @ other.T).max()) >= SAME_COSINE for other in known)
-            or (
-                any(DRAWN_ALIKE in path for path in video.paths)
-                and any(DRAWN_ALIKE in path for other in groups[name] for path in other.paths)
-            )
+            or named_alike(video, groups[name])
         ]
         name = same[0] if same else f"{video.title} {video.video_id[:6]}"
         groups.setdefault(name, []).append(video)
@@ -197,6 +199,12 @@ def content_groups(library: PictureLibrary) -> dict[str, list[Video]]:
             groups[name] += groups.pop(other)
             vectors[name] += vectors.pop(other)
     return groups
+
+
+def named_alike(video: Video, others: Sequence[Video]) -> bool:
+    """Whether the names tell that a video holds the same as one of the others."""
+    names, known = (" ".join(path for one in some for path in one.paths) for some in ([video], others))
+    return any(any(part in names for part in parts) and any(part in known for part in parts) for parts in SAME_CONTENT)
 
 
 def pictures_of(library: PictureLibrary, video: Video, choice: random.Random) -> list[Shown]:
