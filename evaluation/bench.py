@@ -24,6 +24,7 @@ from evaluation.bench_images import bench_images
 from evaluation.bench_index import bench_index
 from evaluation.bench_screen_text import bench_screen_text
 from evaluation.bench_seeing import bench_seeing
+from evaluation.bench_similar import bench_similar
 from evaluation.bench_speech import bench_speech
 from evaluation.ranking import ReturnedSpan, first_hit, mean_reciprocal_rank, recall_at, wilson_interval
 
@@ -82,6 +83,7 @@ def main(wanted: Sequence[str]) -> int:
                 REPOSITORY,
                 lambda: bench_images(REPOSITORY / "demo" / "videos", media if media.is_dir() else None),
             ),
+            "similar": (REPOSITORY, lambda: bench_similar(REPOSITORY / "demo" / "videos")),
         }
         unknown = set(wanted) - set(parts)
         if unknown:

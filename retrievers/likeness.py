@@ -33,9 +33,10 @@ SAME_SPEECH = 0.3  # captions against a recogniser that misses half of the words
 SOME_WORDS = 10
 ALIKE_EVIDENCE = 0.5  # 11 bits: without an offset that others share, a picture needs to be closer
 SAME_TOPIC = 0.4
-# Pictures make a recording more than speech does, which may be dubbed; a whole copy comes before a part.
+# Pictures make a recording more than speech does, which may be dubbed; how much of the video asked about is
+# found counts more than how much of the other it is.
 RECORDING_WEIGHTS = (0.4, 0.6)
-MOST_COVERED_WEIGHT = 0.7
+OWN_WEIGHT = 0.7
 MIN_SHOWN_RARITY = 5.0  # about three words: less on a screen does not make two videos alike
 RUN_WORDS = 3
 QUOTED_WORDS = (10, 6, 4, 3)
@@ -146,7 +147,7 @@ def total_score(
     agreeing = (
         sum(weight for same, weight in weighed if same) / sum(weight for _, weight in weighed) if weighed else 0.0
     )
-    recording = agreeing * (MOST_COVERED_WEIGHT * max(shares) + (1 - MOST_COVERED_WEIGHT) * min(shares))
+    recording = agreeing * (OWN_WEIGHT * shares[0] + (1 - OWN_WEIGHT) * shares[1])
     likeness = 1.0 - math.prod(1.0 - WEIGHTS[name] * reason.score for name, reason in reasons.items())
     alike_by_itself = 0.5 * likeness
     same = 0.5 + 0.45 * recording + 0.05 * likeness

@@ -122,7 +122,7 @@ def compare(one: Profile, other: Profile, rarity: Mapping[str, float], topic_cos
 
 
 def ranked(found: Sequence[SimilarVideo]) -> list[SimilarVideo]:
-    """Best first; of those that share the most and about equally the closest label, then originals, then the fuller: copies lose some."""
+    """Best first. Of those that share the most, and about equally: the closest label and look, then what is likely an original."""
     best = max((item.score for item in found), default=0.0)
     ids = {item.video.video_id for item in found}
 
@@ -130,7 +130,8 @@ def ranked(found: Sequence[SimilarVideo]) -> list[SimilarVideo]:
         if item.score < best - SAME_SCORE or not item.ranges:
             return (-item.score,)
         captioned, held = item.fullness
-        return (-best, LABELS.index(item.label), item.video.duplicate_of in ids, not captioned, -held)
+        look = max(shared.aligned.look or 0.0 for shared in item.ranges)
+        return (-best, LABELS.index(item.label), item.video.duplicate_of in ids, -round(look, 1), not captioned, -held)
 
     return sorted(found, key=place)
 

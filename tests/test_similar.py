@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,6 +14,8 @@ from conftest import TALKS, Playhead, write_talk
 from fakes import HashEmbedder
 from test_alignment import cut, film, joined, misheard
 
+from evaluation.bench_similar import TARGET_IOU, judge_copies, make_copies
+from evaluation.bench_similar import playhead as ask_playhead
 from ingest.bm25 import bm25_document
 from ingest.catalog import Catalog
 from ingest.edge_index import EdgeIndex
@@ -23,6 +26,7 @@ from retrievers.likeness import Reason
 from retrievers.similar import SimilarFinder, SimilarVideo, evenly
 
 TEXT, PICTURE = 64, 32
+FILMS = Path(__file__).parent.parent / "demo" / "videos"
 
 
 class Shelf:
@@ -179,6 +183,17 @@ def test_the_command_tells_what_is_the_same_when(talks: Path, playhead: Playhead
     told = playhead("similar", "both").out
     assert "0:32-1:04 here is 0:00-0:32 there" in told
     assert "both say" in told
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(not shutil.which("ffmpeg"), reason="copies are made with ffmpeg, which is not installed")
+def test_real_copies_lead_to_their_film_and_its_seconds(tmp_path: Path) -> None:
+    film, other = FILMS / "measuring-the-great-wall.mp4", FILMS / "a-day-on-the-water.mp4"
+    copies = list(make_copies(film, other, tmp_path / "copies"))
+    ask_playhead(tmp_path / "library", "ingest", str(film), str(other), str(tmp_path / "copies"))
+    judged = judge_copies(tmp_path / "library", copies)
+    assert [copy.kind for copy, first, iou in judged if not first or iou < TARGET_IOU] == []
 
 
 def test_the_command_refuses_an_unknown_video(talks: Path, playhead: Playhead) -> None:
