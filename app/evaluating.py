@@ -19,7 +19,6 @@ from evaluation.scoring import DEPTH, Figure, Kind, MethodRow, Scored, figures, 
 from ingest.index import Scope
 from ingest.schema import PlayheadError, WrongCallError
 from retrievers.channels import CHANNELS
-from retrievers.ruled_search import MomentSearcher
 
 SEED = 7
 OWN = "playhead"
@@ -144,18 +143,23 @@ def why_none(left_out: Sequence[LeftOut]) -> str:
 
 def rank_all(library: OpenLibrary, ranked: Sequence[tuple[GoldQuestion, Gold]], *, baselines: bool) -> list[Run]:
     """Every question by every method, one method after the other so that their times compare."""
-    methods = [*own_methods(library.planned_searcher), *(baseline_methods(library) if baselines else ())]
+    methods = [*own_methods(library), *(baseline_methods(library) if baselines else ())]
     total = len(methods) * len(ranked)
     with Progress("evaluate") as progress:
         return [run(method, ranked, lambda name: progress.step(name, total)) for method in methods]
 
 
-def own_methods(searcher: MomentSearcher) -> list[Method]:
-    """The search that users get, the same without reranking, and each channel alone."""
+def own_methods(library: OpenLibrary) -> list[Method]:
+    """The search that users get, the same without reranking, and each channel alone, which reads a question's words only."""
 
     def method(name: str, kind: Kind, channels: Sequence[str], *, rerank: bool = False) -> Method:
         def rank(asked: AskedQuestion, scope: Scope) -> list[ReturnedSpan]:
-            found = searcher.search(asked.text, scope, DEPTH, channels=channels, image=asked.image, rerank=rerank)
+            if asked.image and kind == "search":
+                found = library.search_image(asked.image, scope, DEPTH, asked.text)
+            elif asked.text.strip():
+                found = library.planned_searcher.search(asked.text, scope, DEPTH, channels=channels, rerank=rerank)
+            else:
+                return []
             moments = [item.moment for item in found.evidence]
             return [ReturnedSpan(moment.video_id, moment.start_seconds, moment.end_seconds) for moment in moments]
 
@@ -202,7 +206,8 @@ def run(method: Method, questions: Sequence[tuple[GoldQuestion, Gold]], on_quest
 
 
 def answer_all(library: OpenLibrary, questions: Sequence[GoldQuestion]) -> Answers:
-    """Answer every question, those without an answer too."""
+    """Answer every question that has words, those that no video answers too."""
+    questions = [question for question in questions if question.asked.text.strip()]
     scored: list[Scored] = []
     confidences: dict[bool, list[float]] = {True: [], False: []}
     with Progress("answer") as progress:

@@ -10,8 +10,12 @@ from typing import Any
 import pytest
 from conftest import TALKS, Playhead, write_talk
 
+from app.evaluating import own_methods
 from app.ingesting import ingest_paths
+from app.questions import AskedQuestion
 from app.settings import read_settings
+from ingest.index import Scope
+from retrievers.evidence import SearchResult
 from retrievers.search import Searcher
 
 QUESTIONS: list[dict[str, Any]] = [
@@ -197,3 +201,30 @@ def test_a_missing_extra_is_named(
         ran = evaluate(questions, *options)
         assert (ran.status, ran.out) == (1, "")
         assert "pip install 'playhead[evaluation]'" in ran.err
+
+
+def test_a_picture_goes_to_the_search_by_picture_and_channels_read_words() -> None:
+    asked: list[tuple[Any, ...]] = []
+    nothing = SearchResult("", (), {}, {})
+
+    class Library:
+        planned_searcher = property(lambda self: self)
+
+        def search_image(self, image: Path, scope: Scope, limit: int, question: str) -> SearchResult:
+            asked.append((image.name, limit, question))
+            return nothing
+
+        def search(self, question: str, scope: Scope, limit: int, **options: Any) -> SearchResult:
+            asked.append((question, options["channels"], options["rerank"]))
+            return nothing
+
+    library: Any = Library()
+    whole, _, speech, *_ = own_methods(library)
+    for text in ("", "the slide"):
+        for method in (whole, speech):
+            method.rank(AskedQuestion(text, image=Path("slide.png")), Scope("local"))
+    assert asked == [
+        ("slide.png", 10, ""),
+        ("slide.png", 10, "the slide"),
+        ("the slide", ("speech",), False),
+    ]
