@@ -33,7 +33,7 @@ Item = TypeVar("Item")
 Allowed = Callable[[str, Sequence[Video]], Sequence[Video]]
 
 SAMPLED_MOMENTS, SAMPLED_PICTURES = 12, 12
-LEG_LIMIT = 30
+LEG_LIMIT = 20
 CANDIDATES = 12
 RANK_CONSTANT = 10  # of reciprocal ranks: what one sample found first counts like two found twelfth
 TOPIC_MOMENTS = 3
