@@ -35,8 +35,9 @@ from ingest.text_embedding import TextEmbedder, load_text_embedder
 from ingest.visual_embedding import ImageEmbedder, load_image_embedder
 from retrievers.evidence import SearchResult
 from retrievers.image_search import ImageSearcher
+from retrievers.moment_tokens import MomentTokens
 from retrievers.planned_search import PlannedSearcher
-from retrievers.rerank import LateInteractionReranker, Reranker, load_reranker
+from retrievers.rerank import LateInteractionReranker, Reranker, load_cross_encoder
 from retrievers.ruled_search import MomentSearcher, RuledSearcher, UnderRules
 from retrievers.rules_file import RulesFile
 from retrievers.search import Searcher
@@ -137,11 +138,15 @@ class OpenLibrary:
 
     def searcher_over(self, index: VideoIndex) -> Searcher:
         """A searcher of another view of the index; it costs nothing to make."""
-        return Searcher(index, self.catalog, self.embedder, self.image_embedder, self.reranker)
+        return Searcher(index, self.catalog, self.embedder, self.image_embedder, self.cross_encoder, self.tokens)
 
     @functools.cached_property
-    def reranker(self) -> Reranker | None:
-        return load_reranker(self.settings.rerank_model, self.similarity)
+    def cross_encoder(self) -> Reranker | None:
+        return load_cross_encoder(self.settings.rerank_model)
+
+    @functools.cached_property
+    def tokens(self) -> MomentTokens | None:
+        return MomentTokens(self.embedder, self.folder.tokens_folder) if self.embedder else None
 
     @functools.cached_property
     def similar_finder(self) -> SimilarFinder:
@@ -155,7 +160,7 @@ class OpenLibrary:
 
     @functools.cached_property
     def similarity(self) -> Reranker | None:
-        """One for reranking, judging and quoting, so that they read a text once."""
+        """One for judging and quoting, so that they read a text once."""
         return LateInteractionReranker(self.embedder) if self.embedder else None
 
     @functools.cached_property

@@ -13,7 +13,7 @@ from ingest.speech import Transcriber, load_transcriber
 from ingest.text_embedding import load_text_embedder
 from ingest.visual_embedding import CLIP, load_image_embedder
 from ingest.weights import hub_is_reachable
-from retrievers.rerank import CROSS_ENCODER, LateInteractionReranker, load_reranker
+from retrievers.rerank import CROSS_ENCODER, LateInteractionReranker, load_cross_encoder
 
 SPEECH_MODELS = ("pocketsphinx", "base", "small", "large-v3-turbo")
 RERANKED_TEXTS = 20
@@ -46,7 +46,7 @@ def measure_rerank() -> str:
     """Seconds to read the candidates of one question."""
     with tempfile.TemporaryDirectory() as cache:
         embedder = load_text_embedder("auto", Path(cache))
-        reranker = load_reranker("auto", LateInteractionReranker(embedder) if embedder else None)
+        reranker = load_cross_encoder("auto") or (LateInteractionReranker(embedder) if embedder else None)
         if reranker is None:
             return "not measured, no weights"
         words = ["a", "lamp", "bends", "in", "the", "glass", "and", "sailors", "see", "where", "land", "begins"]

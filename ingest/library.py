@@ -34,7 +34,7 @@ class ModelRecord:
 
 
 class LibraryFolder:
-    """One folder: `library.json`, `id`, `catalog.sqlite`, `index/`, `frames/TENANT/VIDEO/`, `work/`."""
+    """One folder: `library.json`, `id`, `catalog.sqlite`, `index/`, `frames/TENANT/VIDEO/`, `tokens/`, `work/`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.expanduser().resolve()
@@ -77,6 +77,10 @@ class LibraryFolder:
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self.frames_folder(tenant, video_id))
 
+    def tokens_folder(self, tenant: str, video_id: str) -> Path:
+        """Where the token vectors of one video lie."""
+        return self.path / "tokens" / own_folder(tenant, video_id)
+
     def work_folder(self, tenant: str, video_id: str) -> Path:
         """Where the unfinished reading of one video lies."""
         return self.path / "work" / own_folder(tenant, video_id)
@@ -84,14 +88,16 @@ class LibraryFolder:
     def remove_leftovers(
         self, live_index: str, video_ids: Collection[tuple[str, str]], unfinished: Collection[tuple[str, str]]
     ) -> None:
-        """Remove what a killed ingest or reindex left: other indexes, and pictures and work of no (tenant, video).
+        """Remove what a killed ingest or reindex left: other indexes, and pictures, tokens and work of no (tenant, video).
 
         Only the owner of the library may call it.
         """
         indexes = [path for path in self.index_folder.glob("*") if path.name != live_index]
         frames = [path for path in self.path.glob("frames/*/*") if (path.parent.name, path.name) not in video_ids]
+        wanted = {*video_ids, *unfinished}
+        tokens = [path for path in self.path.glob("tokens/*/*") if (path.parent.name, path.name) not in wanted]
         work = [path for path in self.path.glob("work/*/*") if (path.parent.name, path.name) not in unfinished]
-        for path in (*indexes, *frames, *work):
+        for path in (*indexes, *frames, *tokens, *work):
             shutil.rmtree(path, ignore_errors=True)
 
     def library_id(self) -> str:

@@ -16,7 +16,7 @@ from ingest.catalog import Catalog
 from ingest.checkpoint import Checkpoint
 from ingest.duplicates import duration_range, shows_the_same
 from ingest.fingerprint import UNDESCRIBED, Fingerprint, all_captions, as_described, fingerprint_of, is_described
-from ingest.index import VideoIndex
+from ingest.index import Point, VideoIndex
 from ingest.library import LibraryFolder, frame_name
 from ingest.media import check_head, is_media
 from ingest.points import StoredVectors, make_points, stored_vectors
@@ -152,9 +152,7 @@ class Ingester:
         transcript = content.timeline.transcript
         language = transcript[0].language if transcript and is_heard(content.timeline) else video.language
         video = replace(video, language=language, warnings=self._with_language_warning(language, warnings))
-        self._index.replace(
-            video.tenant, video.video_id, make_points(video, content, self._embedder, stored.texts, checkpoint)
-        )
+        self._index.replace(video.tenant, video.video_id, self._points(video, content, stored, checkpoint))
         self._catalog.put(video, content.timeline)
         checkpoint.remove()
 
@@ -187,12 +185,16 @@ class Ingester:
         )
         video = replace(video, duplicate_of=self._original_of(video, reading.content.timeline))
         on_stage("embed")
-        points = make_points(video, reading.content, self._embedder, stored.texts, checkpoint)
+        points = self._points(video, reading.content, stored, checkpoint)
         on_stage("publish")
         self._keep_frames(video, reading.content)
         self._index.replace(self._tenant, plan.video_id, points)
         self._catalog.put(video, reading.content.timeline)
         return video
+
+    def _points(self, video: Video, content: Content, stored: StoredVectors, checkpoint: Checkpoint) -> list[Point]:
+        tokens = self._folder.tokens_folder(video.tenant, video.video_id)
+        return make_points(video, content, self._embedder, stored.texts, checkpoint, tokens)
 
     def _identify(self, source: Source) -> str:
         """The id from the media's bytes; without media from tenant and url, or from the caption bytes."""
@@ -316,7 +318,8 @@ def remove_video(video: Video, index: VideoIndex, catalog: Catalog, folder: Libr
     removed = index.delete(video.tenant, video.video_id)
     catalog.delete(video.tenant, video.video_id)
     folder.remove_frames(video.tenant, video.video_id)
-    shutil.rmtree(folder.work_folder(video.tenant, video.video_id), ignore_errors=True)
+    for place in (folder.tokens_folder, folder.work_folder):
+        shutil.rmtree(place(video.tenant, video.video_id), ignore_errors=True)
     return removed
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -12,29 +13,41 @@ from ingest.checkpoint import Checkpoint
 from ingest.index import VISUAL_LEG, LegVector, Point
 from ingest.moments import cut_moments
 from ingest.reading import Content
-from ingest.schema import Moment, Video
+from ingest.schema import Moment, ScreenText, TranscriptSegment, Video
 from ingest.screen_text import without_counters
 from ingest.text_embedding import TextEmbedder, Vectors
+from ingest.token_vectors import VideoTokens
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of what a moment holds, and when it is said or shown."""
+
+    text: str
+    start_seconds: float
+    end_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class TextChannel:
-    """How a moment's channel becomes text: `words` for BM25, `meant` for the dense vector, after a label."""
+    """How a moment's channel becomes text, after a label: `words` for BM25, `pieces` joined for the dense vector."""
 
     label: str
     words: Callable[[Moment], str]
-    meant: Callable[[Moment], str]
+    pieces: Callable[[Moment], list[Piece]]
 
 
 TEXT_CHANNELS = {
-    "speech": TextChannel("", lambda moment: moment.speech, lambda moment: moment.speech),
+    "speech": TextChannel("", lambda moment: moment.speech, lambda moment: _pieces(moment.transcript)),
     # A running clock in the picture would drown the meaning of what else is written there.
     "screen": TextChannel(
-        "On screen: ",
-        lambda moment: moment.screen,
-        lambda moment: " ".join(s.text for s in without_counters(moment.screen_text)),
+        "On screen: ", lambda moment: moment.screen, lambda moment: _pieces(without_counters(moment.screen_text))
     ),
-    "description": TextChannel("Shown: ", lambda moment: moment.description, lambda moment: moment.description),
+    "description": TextChannel(
+        "Shown: ",
+        lambda moment: moment.description,
+        lambda moment: [Piece(moment.description, moment.start_seconds, moment.end_seconds)],
+    ),
 }
 TEXTS_AT_ONCE = 64
 
@@ -64,7 +77,7 @@ def stored_vectors(title: str, points: Iterable[Point]) -> StoredVectors:
 
 def embedded_text(title: str, moment: Moment, channel: str) -> str:
     """What is embedded of a moment's channel, empty where it holds nothing."""
-    return with_header(title, moment, channel, TEXT_CHANNELS[channel].meant(moment))
+    return with_header(title, moment, channel, " ".join(p.text for p in TEXT_CHANNELS[channel].pieces(moment)))
 
 
 def with_header(title: str, moment: Moment, channel: str, words: str) -> str:
@@ -74,13 +87,21 @@ def with_header(title: str, moment: Moment, channel: str, words: str) -> str:
 
 
 def make_points(
-    video: Video, content: Content, embedder: TextEmbedder | None, stored: Mapping[str, Vectors], checkpoint: Checkpoint
+    video: Video,
+    content: Content,
+    embedder: TextEmbedder | None,
+    stored: Mapping[str, Vectors],
+    checkpoint: Checkpoint,
+    tokens: Path,
 ) -> list[Point]:
-    """The points of a whole video, ready to be published in one call; texts with a stored vector are not embedded again."""
+    """The points of a whole video, ready to be published in one call; texts with a stored vector are not embedded again.
+
+    The folder `tokens` holds the token vectors of the same texts when this returns.
+    """
     moments = cut_moments(video, content.timeline)
     texts = [{channel: embedded_text(video.title, moment, channel) for channel in TEXT_CHANNELS} for moment in moments]
     wanted = list(dict.fromkeys(text for by_channel in texts for text in by_channel.values() if text))
-    dense = _embed(wanted, embedder, stored, checkpoint) if embedder else {}
+    dense = _embed(wanted, embedder, stored, checkpoint, VideoTokens(tokens, embedder.revision)) if embedder else {}
     points = []
     for moment, by_channel in zip(moments, texts, strict=True):
         vectors: dict[str, LegVector] = {}
@@ -109,16 +130,27 @@ def labels(video: Video) -> dict[str, tuple[str, ...]]:
 
 
 def _embed(
-    texts: Sequence[str], embedder: TextEmbedder, stored: Mapping[str, Vectors], checkpoint: Checkpoint
+    texts: Sequence[str],
+    embedder: TextEmbedder,
+    stored: Mapping[str, Vectors],
+    checkpoint: Checkpoint,
+    tokens: VideoTokens,
 ) -> dict[str, Vectors]:
-    """The vector of each text: stored, made by a run that was killed, or made now."""
+    """The vector of each text: stored, made by a run that was killed, or made now; `tokens` then holds their tokens."""
     log = checkpoint.log("texts", f"{embedder.name} {embedder.revision}")
     begun = {text: np.array(vector, dtype=np.float32) for part in log.done for text, vector in part}
     vectors = {text: vector for known in (stored, begun) for text in texts if (vector := known.get(text)) is not None}
-    missing = [text for text in texts if text not in vectors]
+    with_tokens = tokens.known(texts)
+    missing = [text for text in texts if text not in vectors or text not in with_tokens]
     for first in range(0, len(missing), TEXTS_AT_ONCE):
         batch = missing[first : first + TEXTS_AT_ONCE]
-        made = embedder.embed(batch)
+        made, made_tokens = embedder.embed_with_tokens(batch)
         vectors |= dict(zip(batch, made, strict=True))
+        tokens.add(dict(zip(batch, made_tokens, strict=True)))
         log.add(list(zip(batch, made.tolist(), strict=True)))
+    tokens.keep(texts)
     return vectors
+
+
+def _pieces(spans: Sequence[TranscriptSegment] | Sequence[ScreenText]) -> list[Piece]:
+    return [Piece(span.text, span.start_seconds, span.end_seconds) for span in spans]

@@ -10,6 +10,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,6 +30,21 @@ HUB_FILES = ("model.safetensors", "*.json", "1_Pooling/*")
 Vectors = NDArray[np.float32]
 
 
+@dataclass(frozen=True, slots=True)
+class TokenVectors:
+    """A text token by token, in context: unit rows (tokens, dimension), and the character where each token starts.
+
+    Tokens that stand for no characters are left out.
+    """
+
+    vectors: Vectors
+    starts: NDArray[np.uint32]
+
+    def __post_init__(self) -> None:
+        if len(self.vectors) != len(self.starts):
+            raise ValueError(f"each token starts somewhere, got {len(self.vectors)} tokens, {len(self.starts)} starts")
+
+
 class TextEmbedder(Protocol):
     """Turns texts into vectors that are near when the texts mean the same."""
 
@@ -41,6 +57,9 @@ class TextEmbedder(Protocol):
 
     def embed_tokens(self, texts: Sequence[str]) -> list[Vectors]:
         """One unit vector a token: shape (tokens, dimension) for each text."""
+
+    def embed_with_tokens(self, texts: Sequence[str]) -> tuple[Vectors, list[TokenVectors]]:
+        """What `embed` gives, and the tokens of the same pass."""
 
 
 class SentenceEmbedder:
@@ -72,16 +91,29 @@ class SentenceEmbedder:
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
-        for position, tokens in self._encode(texts):
-            vectors[position] = tokens.mean(axis=0) if self._pooling == "mean" else tokens[0]
+        for position, _, states in self._encode(texts):
+            vectors[position] = self._pooled(states)
         return unit_rows(vectors)
 
     def embed_tokens(self, texts: Sequence[str]) -> list[Vectors]:
-        tokens_of = dict(self._encode(texts))
-        return [unit_rows(tokens_of[position]) for position in range(len(texts))]
+        states_of = {position: states for position, _, states in self._encode(texts)}
+        return [unit_rows(states_of[position]) for position in range(len(texts))]
 
-    def _encode(self, texts: Sequence[str]) -> Iterator[tuple[int, Vectors]]:
-        """Yield (position, token states without padding), in batches of similar length so that little is padded."""
+    def embed_with_tokens(self, texts: Sequence[str]) -> tuple[Vectors, list[TokenVectors]]:
+        vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
+        tokens: dict[int, TokenVectors] = {}
+        for position, offsets, states in self._encode(texts):
+            vectors[position] = self._pooled(states)
+            spelt = offsets[:, 1] > offsets[:, 0]
+            tokens[position] = TokenVectors(unit_rows(states[spelt]), offsets[spelt, 0])
+        return unit_rows(vectors), [tokens[position] for position in range(len(texts))]
+
+    def _pooled(self, states: Vectors) -> Vectors:
+        pooled: Vectors = states.mean(axis=0) if self._pooling == "mean" else states[0]
+        return pooled
+
+    def _encode(self, texts: Sequence[str]) -> Iterator[tuple[int, NDArray[np.uint32], Vectors]]:
+        """Yield (position, characters from..to of each token, token states), without padding, batched by length to pad little."""
         order = sorted(range(len(texts)), key=lambda position: len(texts[position]))
         for start in range(0, len(order), BATCH_TEXTS):
             positions = order[start : start + BATCH_TEXTS]
@@ -90,7 +122,9 @@ class SentenceEmbedder:
             ids = np.array([encoding.ids for encoding in batch], dtype=np.int64)
             states = self._model.create_infer_request().infer((ids, mask))[0]
             for row, position in enumerate(positions):
-                yield position, states[row, mask[row].astype(bool)].copy()
+                read = mask[row].astype(bool)
+                offsets = np.array(batch[row].offsets, dtype=np.uint32).reshape(-1, 2)
+                yield position, offsets[read], states[row, read].copy()
 
 
 def load_text_embedder(model: str, cache_folder: Path) -> SentenceEmbedder | None:

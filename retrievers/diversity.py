@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
-
-from ingest.schema import Moment
+from typing import Protocol, TypeVar
 
 # Moments overlap by two thirds with their neighbours; two that share more than this part say the same thing twice.
 MAX_SHARED_PART = 0.3
@@ -13,9 +11,23 @@ MAX_SHARED_PART = 0.3
 T = TypeVar("T")
 
 
-def drop_overlaps(ranked: Sequence[tuple[T, Moment]], limit: int) -> list[tuple[T, Moment]]:
+class SpanOfVideo(Protocol):
+    """A moment, or any other part of a video."""
+
+    @property
+    def video_id(self) -> str: ...
+    @property
+    def start_seconds(self) -> float: ...
+    @property
+    def end_seconds(self) -> float: ...
+
+
+S = TypeVar("S", bound=SpanOfVideo)
+
+
+def drop_overlaps(ranked: Sequence[tuple[T, S]], limit: int) -> list[tuple[T, S]]:
     """The first `limit` of a ranking, leaving out moments that overlap a better one of the same video."""
-    kept: list[tuple[T, Moment]] = []
+    kept: list[tuple[T, S]] = []
     for item, moment in ranked:
         if len(kept) == limit:
             break
@@ -24,7 +36,7 @@ def drop_overlaps(ranked: Sequence[tuple[T, Moment]], limit: int) -> list[tuple[
     return kept
 
 
-def shared_part(first: Moment, second: Moment) -> float:
+def shared_part(first: SpanOfVideo, second: SpanOfVideo) -> float:
     """The shared seconds as a part of the shorter moment, 0..1; 0 for two videos."""
     if first.video_id != second.video_id:
         return 0.0

@@ -1,4 +1,4 @@
-"""Rerankers: read the question and each candidate together, after fusion has chosen the candidates."""
+"""Rerankers: read the question and each text together."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Reranker(Protocol):
 class LateInteractionReranker:
     """For each token of the question the most similar token of the text, averaged (ColBERT, Khattab and Zaharia 2020).
 
-    It remembers the last texts, since the guards read again what the reranker has just read. One text at a time costs a
+    It remembers the last texts, since quoting reads again what the sufficiency judge has just read. One text at a time costs a
     fifth more than batches of four: 14 against 12 ms for 150 words on two idle cores.
     """
 
@@ -61,8 +61,8 @@ class CrossEncoderReranker:
         return [float(score) for score in np.asarray(scores).reshape(len(texts), -1)[:, 0]]
 
 
-def load_reranker(model: str, fallback: Reranker | None) -> Reranker | None:
-    """The reranker for a cross-encoder's name or folder ("auto" is ms-marco-MiniLM), else the fallback."""
+def load_cross_encoder(model: str) -> CrossEncoderReranker | None:
+    """The cross-encoder of a name or folder ("auto" is ms-marco-MiniLM), or None when its weights cannot be had."""
     name = CROSS_ENCODER if model == "auto" else model
     weights = find_weights(name, HUB_FILES)
-    return CrossEncoderReranker(name, weights) if weights else fallback
+    return CrossEncoderReranker(name, weights) if weights else None

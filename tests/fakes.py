@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest.text_embedding import TokenVectors
 from prompts.draft import ChatMessage
 
 Vectors = NDArray[np.float32]
@@ -30,6 +31,15 @@ class HashEmbedder:
     def embed_tokens(self, texts: Sequence[str]) -> list[Vectors]:
         """One unit vector a word: shape (words, dimension) for each text."""
         return [np.stack([self._direction(word) for word in _words(text)]) for text in texts]
+
+    def embed_with_tokens(self, texts: Sequence[str]) -> tuple[Vectors, list[TokenVectors]]:
+        """The same, and each word with the character where it starts."""
+        starts = [[match.start() for match in re.finditer(r"\w+", text)] or [0] for text in texts]
+        tokens = [
+            TokenVectors(rows, np.array(at, dtype=np.uint32))
+            for rows, at in zip(self.embed_tokens(texts), starts, strict=True)
+        ]
+        return self.embed(texts), tokens
 
     def _direction(self, word: str) -> Vectors:
         seed = int.from_bytes(hashlib.sha256(f"{self.name}/{word}".encode()).digest()[:8], "big")

@@ -26,7 +26,7 @@ from ingest.schema import TranscriptSegment
 from ingest.screen_text import Picture, PlacedLine
 from ingest.sources import find_sources
 from ingest.speech import HeardBlock
-from ingest.text_embedding import Vectors
+from ingest.text_embedding import TokenVectors, Vectors
 from ingest.visual_embedding import FingerprintEmbedder
 
 HEARD_BLOCKS = 12
@@ -88,10 +88,10 @@ class NotedEmbedder(HashEmbedder):
         super().__init__()
         self._work = work
 
-    def embed(self, texts: Sequence[str]) -> Vectors:
+    def embed_with_tokens(self, texts: Sequence[str]) -> tuple[Vectors, list[TokenVectors]]:
         for text in texts:
             self._work.do(f"embed {text}")
-        return super().embed(texts)
+        return super().embed_with_tokens(texts)
 
 
 class NotedImageEmbedder(FingerprintEmbedder):

@@ -20,6 +20,7 @@ from ingest.library import LibraryFolder
 from ingest.points import make_points
 from ingest.reading import Content
 from ingest.schema import ScreenText, Timeline, TranscriptSegment, Video
+from retrievers.moment_tokens import MomentTokens
 from retrievers.rerank import LateInteractionReranker
 from retrievers.search import Searcher
 
@@ -43,9 +44,10 @@ def searcher(tmp_path_factory: pytest.TempPathFactory) -> Searcher:
         )
         video = Video("local", name, name.title(), 18.0, "f", url=f"https://video.example/{name}")
         timeline = Timeline(transcript=segments, screen_text=(ScreenText(2.0, 5.0, f"{name} slide", 0.9),))
-        index.replace("local", name, make_points(video, Content(timeline), embedder, {}, checkpoint))
+        tokens = folder.tokens_folder("local", name)
+        index.replace("local", name, make_points(video, Content(timeline), embedder, {}, checkpoint, tokens))
         catalog.put(video, timeline)
-    return Searcher(index, catalog, embedder, None, LateInteractionReranker(embedder))
+    return Searcher(index, catalog, embedder, None, None, MomentTokens(embedder, folder.tokens_folder))
 
 
 def answerer(searcher: Searcher, chat: ScriptedChat | None = None) -> Answerer:

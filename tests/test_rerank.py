@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from fakes import HashEmbedder
 
-from retrievers.rerank import CrossEncoderReranker, LateInteractionReranker, Reranker, load_reranker
+from retrievers.rerank import CrossEncoderReranker, LateInteractionReranker, Reranker, load_cross_encoder
 
 TEXTS = ["the dough rises in the bowl", "the bee dances on the comb", "a lamp in a tower"]
 
@@ -46,17 +46,15 @@ def test_late_interaction_prefers_the_text_that_answers() -> None:
 
 
 def test_a_cross_encoder_folder_is_used_when_it_is_there(cross_encoder: Path) -> None:
-    reranker = load_reranker(str(cross_encoder), None)
+    reranker = load_cross_encoder(str(cross_encoder))
     assert isinstance(reranker, CrossEncoderReranker)
     scores = reranker.score("who dances", TEXTS)
     assert len(scores) == len(TEXTS)
     assert scores == reranker.score("who dances", TEXTS)
 
 
-def test_without_weights_the_ladder_goes_down() -> None:
-    fallback = LateInteractionReranker(HashEmbedder())
-    assert load_reranker("auto", fallback) is fallback
-    assert load_reranker("auto", None) is None
+def test_without_weights_there_is_none() -> None:
+    assert load_cross_encoder("auto") is None
 
 
 def test_nothing_to_read_is_nothing_to_score(cross_encoder: Path) -> None:
