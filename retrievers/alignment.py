@@ -58,12 +58,13 @@ SNAP_TO_CUT_SECONDS = 1.5
 class Track:
     """What of a video can be aligned, in order of time.
 
-    `words` (words,) are numbers of the content words, `word_seconds` (words,) when they are said. `pictures` (frames,) are
-    64-bit hashes kept at `picture_seconds` (frames,), each of which stands until the next unless the camera moves.
-    `shots` (shots,) are the seconds at which shots begin.
+    `said` is every word in order. `words` (words,) are numbers of the content words among them, `word_seconds` (words,) when
+    they are said. `pictures` (frames,) are 64-bit hashes kept at `picture_seconds` (frames,), each of which stands until the
+    next unless the camera moves. `shots` (shots,) are the seconds at which shots begin.
     """
 
     duration_seconds: float
+    said: tuple[str, ...]
     words: Integers
     word_seconds: Floats
     pictures: NDArray[np.uint64]
@@ -94,12 +95,14 @@ class AlignedRange:
 def track_of(timeline: Timeline, duration_seconds: float) -> Track:
     """What of a timeline can be aligned."""
     said = sorted(item for segment in timeline.transcript for item in timed_words(segment))
+    content = [(seconds, word) for seconds, word in said if word not in STOP_WORDS]
     frames = sorted(timeline.keyframes, key=lambda frame: frame.time_seconds)
     starts = {0.0, *(shot.start_seconds for shot in timeline.shots)}
     return Track(
         duration_seconds=duration_seconds,
-        words=word_numbers(word for _, word in said),
-        word_seconds=np.array([seconds for seconds, _ in said], dtype=np.float64),
+        said=tuple(word for _, word in said),
+        words=word_numbers(word for _, word in content),
+        word_seconds=np.array([seconds for seconds, _ in content], dtype=np.float64),
         pictures=np.array([frame.perceptual_hash for frame in frames], dtype=np.uint64),
         picture_seconds=np.array([frame.time_seconds for frame in frames], dtype=np.float64),
         shots=np.array(sorted(starts), dtype=np.float64),
@@ -107,12 +110,11 @@ def track_of(timeline: Timeline, duration_seconds: float) -> Track:
 
 
 def timed_words(segment: TranscriptSegment) -> Iterator[tuple[float, str]]:
-    """The content words of a segment, each with the second it is likely said at."""
+    """The words of a segment, each with the second it is likely said at."""
     tokens = tokenize(segment.text)
     lasts = segment.end_seconds - segment.start_seconds
     for position, token in enumerate(tokens):
-        if token not in STOP_WORDS:
-            yield segment.start_seconds + lasts * (position + 0.5) / len(tokens), token
+        yield segment.start_seconds + lasts * (position + 0.5) / len(tokens), token
 
 
 def word_numbers(words: Iterable[str]) -> Integers:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ingest.bm25 import STOP_WORDS, tokenize
 from ingest.schema import Timeline, Video
@@ -66,13 +67,13 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What of a video is compared: its track, how often each content word is said or shown, and all words in order."""
+    """What of a video is compared: its track, how often each content word is said or shown, and its runs of three words."""
 
     video: Video
     track: Track
     said: Mapping[str, int]
     shown: Mapping[str, int]
-    tokens: tuple[str, ...]
+    runs: NDArray[np.int64]
     captioned: bool
 
 
@@ -86,14 +87,14 @@ class SharedRange:
 
 def profile_of(video: Video, timeline: Timeline) -> Profile:
     """What of a video is compared."""
-    said = tokenize(" ".join(segment.text for segment in timeline.transcript))
+    track = track_of(timeline, video.duration_seconds)
     shown = tokenize(" ".join(span.text for span in timeline.screen_text))
     return Profile(
         video=video,
-        track=track_of(timeline, video.duration_seconds),
-        said=_counts(said),
+        track=track,
+        said=_counts(track.said),
         shown=_counts(shown),
-        tokens=tuple(said),
+        runs=np.unique(run_numbers(word_numbers(track.said), RUN_WORDS)),
         captioned=any(segment.source != "speech recogniser" for segment in timeline.transcript),
     )
 
@@ -108,7 +109,7 @@ def reasons(one: Profile, other: Profile, rarity: Mapping[str, float], topic_cos
     """The reasons by name; only what both videos have is compared. `topic_cosine` is that of their text vectors."""
     found: dict[str, Reason] = {}
     if one.said and other.said:
-        found["speech"] = _speech(one.tokens, other.tokens)
+        found["speech"] = _speech(one, other)
     if (one.said or one.shown) and (other.said or other.shown):
         found["topic"] = _topic(one, other, rarity, topic_cosine)
     if len(one.track.pictures) and len(other.track.pictures):
@@ -191,13 +192,12 @@ def _kind(found: AlignedRange, one_seconds: float, other_seconds: float) -> Kind
     return "outro" if left <= EDGE_SECONDS else "part"
 
 
-def _speech(one: Sequence[str], other: Sequence[str]) -> Reason:
+def _speech(one: Profile, other: Profile) -> Reason:
     """The share of the runs of three words of the one who says less that the other says too."""
-    first, second = (np.unique(run_numbers(word_numbers(tokens), RUN_WORDS)) for tokens in (one, other))
-    fewest = min(len(first), len(second))
-    same = len(np.intersect1d(first, second, assume_unique=True))
+    fewest = min(len(one.runs), len(other.runs))
+    same = len(np.intersect1d(one.runs, other.runs, assume_unique=True))
     score = _between(same / fewest, RUNS_RANGE) if fewest else 0.0
-    return Reason(score, f'both say "{_quote(one, other)}"' if score else "other words")
+    return Reason(score, f'both say "{_quote(one.track.said, other.track.said)}"' if score else "other words")
 
 
 def _quote(one: Sequence[str], other: Sequence[str]) -> str:
