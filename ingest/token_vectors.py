@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from ingest.text_embedding import TokenVectors, unit_rows
+from ingest.text_embedding import TokenVectors
 
 LARGEST = 7  # four bits a number find as well as eight; only a row's direction is needed, so each fills the range
 
@@ -113,4 +113,6 @@ def _packed(vectors: NDArray[np.float32]) -> NDArray[np.uint8]:
 def _unpacked(packed: NDArray[np.uint8]) -> NDArray[np.float32]:
     vectors = np.empty((len(packed), 2 * packed.shape[1]), dtype=np.float32)
     vectors[:, ::2], vectors[:, 1::2] = packed >> 4, packed & 0x0F
-    return unit_rows(vectors - LARGEST)
+    vectors -= LARGEST
+    vectors /= np.maximum(np.sqrt(np.einsum("ij,ij->i", vectors, vectors)), 1e-12)[:, None]
+    return vectors

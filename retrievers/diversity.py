@@ -40,6 +40,11 @@ def shared_part(first: SpanOfVideo, second: SpanOfVideo) -> float:
     """The shared seconds as a part of the shorter moment, 0..1; 0 for two videos."""
     if first.video_id != second.video_id:
         return 0.0
-    shared = min(first.end_seconds, second.end_seconds) - max(first.start_seconds, second.start_seconds)
+    shared = shared_seconds(first, second)
     shorter = min(first.end_seconds - first.start_seconds, second.end_seconds - second.start_seconds)
     return max(0.0, shared) / shorter if shorter > 0 else float(shared >= 0)
+
+
+def shared_seconds(first: SpanOfVideo, second: SpanOfVideo) -> float:
+    """How long two spans of one video overlap; less than 0 for the gap between them."""
+    return min(first.end_seconds, second.end_seconds) - max(first.start_seconds, second.start_seconds)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,7 +72,9 @@ def _timed(moment: Moment, channels: dict[str, tuple[str, TokenVectors]]) -> Tim
         )
         for channel, (text, tokens) in channels.items()
     ]
-    return TimedTokens(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    return TimedTokens(
+        *(np.concatenate(column) if len(parts) > 1 else column[0] for column in zip(*parts, strict=True))
+    )
 
 
 def token_seconds(
@@ -84,16 +84,14 @@ def token_seconds(
 
     Spoken words follow each other evenly within their piece; what is shown is there as long as its piece.
     """
-    lengths = [len(piece.text) for piece in pieces]
-    header = text_length - sum(lengths) - (len(pieces) - 1)
-    begins = [header, *(header + end + number for number, end in enumerate(itertools.accumulate(lengths), start=1))]
-    times = np.full((len(starts), 2), np.nan, dtype=np.float32)
-    for row, start in enumerate(starts.tolist()):
-        number = bisect.bisect_right(begins, start) - 1
-        if 0 <= number < len(pieces):
-            piece = pieces[number]
-            times[row] = piece.start_seconds, piece.end_seconds
-            if as_spoken:
-                share = (start - begins[number]) / max(lengths[number], 1)
-                times[row] = piece.start_seconds + share * (piece.end_seconds - piece.start_seconds)
+    lengths = np.array([len(piece.text) for piece in pieces])
+    header = text_length - lengths.sum() - (len(pieces) - 1)
+    begins = header + np.concatenate([[0], np.cumsum(lengths[:-1] + 1)])  # a space between two
+    number = np.searchsorted(begins, starts, side="right") - 1
+    spans = np.array([(piece.start_seconds, piece.end_seconds) for piece in pieces], dtype=np.float32)
+    times = np.where(number[:, None] >= 0, spans[number], np.float32(np.nan))
+    if as_spoken:
+        share = (starts - begins[number]) / np.maximum(lengths[number], 1)
+        times[:, 0] += share * (times[:, 1] - times[:, 0])
+        times[:, 1] = times[:, 0]
     return times[:, 0], times[:, 1]

@@ -20,12 +20,13 @@ from ingest.text_embedding import TextEmbedder, Vectors
 from ingest.visual_embedding import ImageEmbedder
 from retrievers.channels import CHANNEL_LEGS, CHANNELS
 from retrievers.composing import best_channels, compose_moment
-from retrievers.diversity import MAX_SHARED_PART, drop_overlaps, shared_part
+from retrievers.diversity import MAX_SHARED_PART, drop_overlaps, shared_part, shared_seconds
 from retrievers.evidence import ChannelScore, Evidence, SearchResult
 from retrievers.fusion import FusedHit, fuse
 from retrievers.moment_tokens import MomentTokens
+from retrievers.near_words import content_words
 from retrievers.rerank import Reranker
-from retrievers.spans import Candidate, Span, best_spans
+from retrievers.spans import Asked, Candidate, Span, best_spans
 
 WORD = re.compile(r"\w+")
 LEG_LIMIT = 100
@@ -40,15 +41,6 @@ FUSED_WEIGHT = 0.5
 SEEN_RANK = 20  # pictures put a moment among their first, and no words did: words must not rank it
 STOP_WORD_WEIGHT = 0.25  # against 1 for a word of content; 1 finds the answer first 0.02 less often
 MAX_QUESTION_CHARACTERS = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A question as vectors: as a whole (dimension,), and its tokens (tokens, dimension) with what each counts."""
-
-    vector: Vectors
-    tokens: Vectors
-    weights: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +86,8 @@ class Searcher:
         clock = Stopwatch()
         question = clean_question(question) if not image or question.strip() else ""
         with clock.stage("embed"):
-            asked = self._read(question) if self._embedder and not image else None
-            queries = self._image_query(image) if image else self._text_queries(question, asked, channels)
+            vector, asked = self._read(question) if self._embedder and not image else (None, None)
+            queries = self._image_query(image) if image else self._text_queries(question, vector, channels)
         with clock.stage("search"):
             leg_hits = (
                 self._index.search(queries, scope, max(LEG_LIMIT, LEG_HITS_PER_RESULT * limit)) if queries else {}
@@ -119,17 +111,19 @@ class Searcher:
             timings_ms=clock.timings_ms(),
         )
 
-    def _read(self, question: str) -> Asked:
+    def _read(self, question: str) -> tuple[Vectors, Asked]:
         assert self._embedder
         (vector,), (tokens,) = self._embedder.embed_with_tokens([question])
-        return Asked(vector, tokens.vectors, token_weights(question, tokens.starts))
+        return vector, Asked(
+            tokens.vectors, token_weights(question, tokens.starts), tuple(dict.fromkeys(content_words(question)))
+        )
 
-    def _text_queries(self, question: str, asked: Asked | None, channels: Sequence[str]) -> dict[str, LegVector]:
+    def _text_queries(self, question: str, vector: Vectors | None, channels: Sequence[str]) -> dict[str, LegVector]:
         legs = [leg for channel in channels for leg in CHANNEL_LEGS[channel]]
         queries: dict[str, LegVector] = {}
         dense, sparse = [leg for leg in legs if leg in DENSE_LEGS], [leg for leg in legs if leg in SPARSE_LEGS]
-        if asked:
-            queries.update(dict.fromkeys(dense, asked.vector))
+        if vector is not None:
+            queries.update(dict.fromkeys(dense, vector))
         words = bm25_query(question)
         if words:
             queries.update(dict.fromkeys(sparse, words))
@@ -176,11 +170,12 @@ def find_spans(asked: Asked, fused: Sequence[Found], tokens: MomentTokens, limit
     candidates = [
         Candidate(fused[number].moment, float(standard[number]), timed) for number in mine if (timed := read[number])
     ]
-    spans = best_spans(asked.tokens, asked.weights, candidates)
+    spans = best_spans(asked, candidates)
     kept: list[tuple[Span, Span]] = drop_overlaps([(span, span) for span in spans], limit)
     ranked = []
     for span, _ in kept:
-        parts = [fused[mine[number]] for number in span.candidates]
+        near = sorted((fused[mine[i]] for i in span.candidates), key=lambda found: -shared_seconds(found.moment, span))
+        parts = [found for found in near if shared_seconds(found.moment, span) > 0]
         moment = compose_moment(span.start_seconds, span.end_seconds, [part.moment for part in parts])
         ranked.append(Found(moment, parts[0].video, span.score, best_channels([part.channels for part in parts])))
     return ranked

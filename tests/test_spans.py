@@ -10,9 +10,12 @@ from hypothesis import strategies as st
 
 from ingest.schema import Moment, TranscriptSegment
 from retrievers.moment_tokens import TimedTokens
+from retrievers.near_words import content_words
 from retrievers.spans import (
     BIN_SECONDS,
     SPAN_BINS,
+    WINDOW_BINS,
+    Asked,
     Candidate,
     Span,
     best_spans,
@@ -34,8 +37,8 @@ def candidate(start: float, end: float, said: dict[float, str], video: str = "v"
 
 
 def find(question: str, *candidates: Candidate) -> list[Span]:
-    (asked,) = EMBEDDER.embed_tokens([question])
-    return best_spans(asked, np.ones(len(asked), dtype=np.float32), candidates)
+    (tokens,) = EMBEDDER.embed_tokens([question])
+    return best_spans(Asked(tokens, np.ones(len(tokens), dtype=np.float32), content_words(question)), candidates)
 
 
 def fillers(start: int, end: int) -> dict[float, str]:
@@ -62,6 +65,12 @@ def test_words_side_by_side_win_over_the_same_words_far_apart() -> None:
 def test_equal_words_are_ranked_by_what_fusion_said() -> None:
     low, high = candidate(0, 30, {10.0: "bee"}, "low", -1.0), candidate(0, 30, {10.0: "bee"}, "high", 2.0)
     assert [span.video_id for span in find("bee", low, high)] == ["high", "low"]
+
+
+def test_a_name_that_was_heard_wrong_is_found_by_its_letters() -> None:
+    heard = candidate(0, 60, {**fillers(0, 60), 30.0: "frenell"}, "heard")
+    other = candidate(0, 60, {**fillers(0, 60), 30.0: "bread"}, "other")
+    assert [span.video_id for span in find("fresnel", other, heard)] == ["heard", "other"]
 
 
 def test_a_title_counts_everywhere() -> None:
@@ -114,6 +123,6 @@ def test_every_token_lies_in_each_bin_that_it_is_shown_in(start: float, spans: l
 def test_a_span_scores_between_its_worst_and_its_best_bin(bins: int, seed: int) -> None:
     random = np.random.default_rng(seed)
     grid = random.uniform(-1, 1, (3, bins)).astype(np.float32)
-    scores = span_scores(grid, np.full(3, -1, np.float32), np.ones(3, np.float32))
+    scores = span_scores(grid, np.ones(3, np.float32), WINDOW_BINS)
     assert len(scores) == bins - SPAN_BINS + 1
     assert grid.min() - 1e-5 <= scores.min() <= scores.max() <= grid.max() + 1e-5
