@@ -14,6 +14,7 @@ import qdrant_edge as edge
 
 from ingest.edge_build import BuildJob, build_in_child
 from ingest.edge_shard import (
+    RESCORED,
     all_but,
     count_points,
     create_shard,
@@ -126,7 +127,7 @@ class EdgeIndex:
                 limit=limit,
                 query=edge.Query.Nearest(engine_vector(vector), using=leg),
                 filter=conditions,
-                params=edge.SearchParams(idf=edge.IdfParams(tenant)) if leg in SPARSE_LEGS else None,
+                params=edge.SearchParams(idf=edge.IdfParams(tenant)) if leg in SPARSE_LEGS else RESCORED,
             )
             for leg, vector in asked.items()
         ]

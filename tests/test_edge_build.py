@@ -360,7 +360,8 @@ def test_a_payload_is_filtered_by_its_keys_and_read_back_whole() -> None:
 def test_a_library_from_before_packed_payloads_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as before:
         before.setattr(edge_shard, "pack", dict)
-        before.setattr(edge_shard, "EXACT", None)
+        before.setattr(edge_shard, "FULL_SCAN", None)
+        before.setattr(edge_shard, "FOUR_BITS", None)
         before.setattr(edge_shard, "BUILD_ALL", None)
         old = EdgeIndex(tmp_path, TEXT, VISUAL)
         old.replace("local", "v1", [full_point()])
