@@ -22,6 +22,7 @@ from typing import Any
 from evaluation.bench_corpus import bench_corpus
 from evaluation.bench_images import bench_images
 from evaluation.bench_index import bench_index
+from evaluation.bench_scale import bench_scale
 from evaluation.bench_screen_text import bench_screen_text
 from evaluation.bench_seeing import bench_seeing
 from evaluation.bench_similar import bench_similar
@@ -84,6 +85,7 @@ def main(wanted: Sequence[str]) -> int:
                 lambda: bench_images(REPOSITORY / "demo" / "videos", media if media.is_dir() else None),
             ),
             "similar": (REPOSITORY, lambda: bench_similar(REPOSITORY / "demo" / "videos")),
+            "scale": (REPOSITORY, lambda: bench_scale(folder / "scale")),
         }
         unknown = set(wanted) - set(parts)
         if unknown:
