@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
+from threadpoolctl import threadpool_limits
+
 from app.answerer import Answerer
 from app.chat_model import ChatModel, OpenAIChat
 from app.describer import MAX_REPLY_TOKENS, ModelDescriber
@@ -72,6 +74,8 @@ class OpenLibrary:
         recorded = self.folder.models()
         self.embedder: TextEmbedder | None = None
         self.image_embedder: ImageEmbedder | None = None
+        # A search multiplies small matrices: 0.07 ms on one thread; two that wait for each other on a busy machine, 174 ms.
+        threadpool_limits(1, user_api="blas")
         if load_models:
             self.embedder = open_model("text", self.settings.text_model, recorded, text_loader(self.settings))
             self.image_embedder = open_model(

@@ -26,9 +26,11 @@ BIN_SECONDS = 4.0
 SPAN_BINS = int(MAX_MOMENT_SECONDS // BIN_SECONDS)
 WINDOW_BINS = (2, 4, 7, SPAN_BINS)  # 8, 16, 28 and 60 s
 EDGE_BINS = 2  # what matches lies this far inside its span, unless the recording ends
-FUSED_WEIGHT = 0.02  # of a standard deviation of the fused score, against a mean cosine
+FUSED_WEIGHT = 0.012  # of a standard deviation of the fused score, against a mean cosine
 SAME_MOMENT = 0.65  # a span that a moment covers in this part has its fused score
 NO_MATCH = -1.0
+CHANCE_WEIGHT = 0.03  # of a cosine, for e times as many tokens: the best of many is nearer to anything
+FEWEST_TOKENS = 8
 SPELT_WINDOW_BINS = (2, 4)
 SPELT_WEIGHT = 0.15  # 0.05 to 0.2 do as well; without it R@1 is 0.007 less, and 0.015 where half of the words are wrong
 
@@ -66,7 +68,6 @@ def best_spans(asked: Asked, candidates: Sequence[Candidate]) -> list[Span]:
     """Every span that the candidates cover, best first."""
     if not candidates:
         return []
-    similarities = [asked.tokens @ candidate.tokens.vectors.T for candidate in candidates]
     pieces = [moment_pieces(candidate.moment) for candidate in candidates]
     texts = [{word for piece, _ in held for word in content_words(piece.text)} for held in pieces]
     near = near_words(asked.words, set().union(*texts))
@@ -76,8 +77,9 @@ def best_spans(asked: Asked, candidates: Sequence[Candidate]) -> list[Span]:
         mine = [candidates[i] for i in members]
         start, end = mine[0].moment.start_seconds, max(candidate.moment.end_seconds for candidate in mine)
         bins = max(math.ceil((end - start) / BIN_SECONDS), SPAN_BINS)
-        grid, everywhere = meaning_grid([c.tokens for c in mine], [similarities[i] for i in members], start, bins)
+        grid, everywhere, counts = meaning_grid(asked.tokens, mine, start, bins)
         scores = span_scores(np.maximum(grid, everywhere[:, None]), asked.weights, WINDOW_BINS)
+        scores -= chance_scores(counts)
         held = dict.fromkeys(piece for i in members for piece in pieces[i])
         spelt = spelling_grid(held, near, len(asked.words), start, bins)
         scores += SPELT_WEIGHT * span_scores(spelt, rarity, SPELT_WINDOW_BINS)
@@ -124,21 +126,45 @@ def fused_scores(candidates: Sequence[Candidate], begins: Scores, ends: Scores) 
 
 
 def meaning_grid(
-    tokens: Sequence[TimedTokens], similarities: Sequence[Scores], start_seconds: float, bins: int
-) -> tuple[Scores, Scores]:
-    """The best similarity of each question token in each bin (tokens, bins), and to what has no time, the title (tokens,)."""
-    rows = len(similarities[0])
-    grid = np.full((rows, bins), NO_MATCH, dtype=np.float32)
-    everywhere = np.full(rows, NO_MATCH, dtype=np.float32)
-    for timed, similarity in zip(tokens, similarities, strict=True):
-        token, at, untimed = token_bins(timed, start_seconds, bins)
+    question: Vectors, candidates: Sequence[Candidate], start_seconds: float, bins: int
+) -> tuple[Scores, Scores, Scores]:
+    """The best similarity of each question token in each bin (tokens, bins), and to what has no time, the title (tokens,).
+
+    The last is how many tokens each bin holds (bins,).
+
+    Of moments that overlap the one in whose middle a bin lies is read there: its tokens know most of what is around them.
+    """
+    grid = np.full((len(question), bins), NO_MATCH, dtype=np.float32)
+    everywhere = np.full(len(question), NO_MATCH, dtype=np.float32)
+    counts = np.zeros(bins, dtype=np.float32)
+    reader = nearest_moment([candidate.moment for candidate in candidates], start_seconds, bins)
+    for number, candidate in enumerate(candidates):
+        token, at, untimed = token_bins(candidate.tokens, start_seconds, bins)
+        token, at = token[reader[at] == number], at[reader[at] == number]
         if len(at):
-            filled, first = np.unique(at, return_index=True)
-            best = np.maximum.reduceat(similarity[:, token], first, axis=1)
-            grid[:, filled] = np.maximum(grid[:, filled], best)
+            filled, first, held = np.unique(at, return_index=True, return_counts=True)
+            counts[filled] = held
+            similarity = question @ candidate.tokens.vectors[token].T
+            grid[:, filled] = np.maximum.reduceat(similarity, first, axis=1)
         if len(untimed):
-            everywhere = np.maximum(everywhere, similarity[:, untimed].max(axis=1))
-    return grid, everywhere
+            everywhere = np.maximum(everywhere, (question @ candidate.tokens.vectors[untimed].T).max(axis=1))
+    return grid, everywhere, counts
+
+
+def chance_scores(counts: Scores) -> Scores:
+    """What each span gains by chance: the best of many tokens is nearer to anything than the best of few."""
+    held = np.convolve(counts, np.ones(SPAN_BINS, dtype=np.float32), "valid")
+    gains: Scores = (CHANCE_WEIGHT * np.log(np.maximum(held, FEWEST_TOKENS))).astype(np.float32)
+    return gains
+
+
+def nearest_moment(moments: Sequence[Moment], start_seconds: float, bins: int) -> NDArray[np.intp]:
+    """For each bin the position of the moment that covers it and whose middle is nearest (bins,)."""
+    middles = start_seconds + (np.arange(bins) + 0.5) * BIN_SECONDS
+    starts, ends = (np.array([(m.start_seconds, m.end_seconds) for m in moments]).T)[:, :, None]
+    outside = np.maximum(np.maximum(starts - middles, middles - ends), 0.0)
+    nearest: NDArray[np.intp] = (np.abs(middles - (starts + ends) / 2) + 1000 * outside).argmin(axis=0)
+    return nearest
 
 
 def spelling_grid(
