@@ -131,7 +131,10 @@ def check_extras(options: Options) -> None:
         if wanted and importlib.util.find_spec(package) is None:
             raise PlayheadError(f"{package} is not installed. Run: pip install 'playhead[evaluation]'")
     if options.plots:
-        options.plots.mkdir(parents=True, exist_ok=True)
+        try:
+            options.plots.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WrongCallError(f"{options.plots} cannot be a folder ({error.strerror}). Name another.") from None
 
 
 def why_none(left_out: Sequence[LeftOut]) -> str:

@@ -72,10 +72,16 @@ def figure_json(figure: Figure) -> dict[str, float]:
     return {"value": figure.value, "low": figure.low, "high": figure.high, "questions": figure.questions}
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: 1 video, 2 videos."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def report_text(report: Report) -> str:
     """One table for all questions and one for each slice, with what was left out and the lead over the best baseline."""
     drawn = f", drawn with seed {report.seed}" if report.seed is not None else ""
-    lines = [f"{report.ranked} questions about {report.videos} videos{drawn}, from {safe(str(report.file))}"]
+    asked, about = counted(report.ranked, "question"), counted(report.videos, "video")
+    lines = [f"{asked} about {about}{drawn}, from {safe(str(report.file))}"]
     if report.unanswerable:
         lines.append(f"{report.unanswerable} more that no video answers are not ranked.")
     lines += left_out_lines(report.left_out)

@@ -61,10 +61,10 @@ def read_questions(text: str | None, file: Path | None, image: Path | None) -> l
         raise WrongCallError("Both a question and --questions were given. Give one of them.")
     try:
         lines = file.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise WrongCallError(
-            f"{file} cannot be read as UTF-8 text ({error}). Give --questions a .jsonl file."
-        ) from None
+    except OSError as error:
+        raise WrongCallError(f"{file} cannot be read ({error.strerror}). Give a .jsonl file of questions.") from None
+    except UnicodeDecodeError as error:
+        raise WrongCallError(f"{file} is no UTF-8 text ({error.reason}). Give a .jsonl file of questions.") from None
     return [
         _read_line(line, f"{file} line {number}", file.parent) for number, line in enumerate(lines, 1) if line.strip()
     ]

@@ -299,7 +299,5 @@ def read_query(image: Path) -> Image.Image:
     if brand in HEIF_BRANDS:
         raise VideoError(f"{image.name} is HEIC, which is not read here. Save it as JPEG or PNG.")
     if (brand and brand not in AVIF_BRANDS) or head.startswith(VIDEO_HEADS) or head[8:12] == b"AVI ":
-        raise VideoError(
-            f"{image.name} is a video. Give --image one picture of it, or run: playhead similar {image.name}"
-        )
+        raise VideoError(f"{image.name} is a video. Give --image one picture of it, or run: playhead similar {image}")
     return read_picture(image)
