@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import date
-from pathlib import Path
 from typing import Literal, cast
 
 from ingest.bm25 import fold
@@ -80,12 +79,9 @@ class PlannedSearcher:
         limit: int = 10,
         *,
         channels: Sequence[str] = CHANNELS,
-        image: Path | None = None,
         rerank: bool = True,
     ) -> SearchResult:
-        """The best `limit` moments that the plan of the question allows; with an image, as the searcher does."""
-        if image:
-            return self._plain.search(question, scope, limit, channels=channels, image=image, rerank=rerank)
+        """The best `limit` moments that the plan of the question allows."""
         plan = parse_query(clean_question(question), lambda: self._catalog.videos(scope.tenant), date.today())
         if plan.plain:
             found = self._plain.search(plan.sought.words, scope, limit, channels=channels, rerank=rerank)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Protocol, cast
 
 from ingest.catalog import Catalog
@@ -31,10 +30,9 @@ class MomentSearcher(Protocol):
         limit: int = 10,
         *,
         channels: Sequence[str] = CHANNELS,
-        image: Path | None = None,
         rerank: bool = True,
     ) -> SearchResult:
-        """The best `limit` moments; with an image, those that look like it."""
+        """The best `limit` moments."""
 
 
 class UnderRules:
@@ -81,15 +79,12 @@ class RuledSearcher:
         limit: int = 10,
         *,
         channels: Sequence[str] = CHANNELS,
-        image: Path | None = None,
         rerank: bool = True,
     ) -> SearchResult:
         """The best `limit` moments that the rules allow."""
         return self._rules.run(
             scope.tenant,
-            lambda index: self._make_searcher(index).search(
-                question, scope, limit, channels=channels, image=image, rerank=rerank
-            ),
+            lambda index: self._make_searcher(index).search(question, scope, limit, channels=channels, rerank=rerank),
         )
 
 

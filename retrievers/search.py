@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,15 +78,14 @@ class Searcher:
         limit: int = 10,
         *,
         channels: Sequence[str] = CHANNELS,
-        image: Path | None = None,
         rerank: bool = True,
     ) -> SearchResult:
-        """The best `limit` moments; with an image, those that look like it."""
+        """The best `limit` moments."""
         clock = Stopwatch()
-        question = clean_question(question) if not image or question.strip() else ""
+        question = clean_question(question)
         with clock.stage("embed"):
-            vector, asked = self._read(question) if self._embedder and not image else (None, None)
-            queries = self._image_query(image) if image else self._text_queries(question, vector, channels)
+            vector, asked = self._read(question) if self._embedder else (None, None)
+            queries = self._text_queries(question, vector, channels)
         with clock.stage("search"):
             leg_hits = (
                 self._index.search(queries, scope, max(LEG_LIMIT, LEG_HITS_PER_RESULT * limit)) if queries else {}
@@ -98,7 +96,7 @@ class Searcher:
             if rerank and asked and self._tokens:
                 ranked = with_seen(find_spans(asked, fused, self._tokens, max(limit, RERANK_LIMIT)), ranked)
                 tier = f"late interaction over {self._tokens.model}"
-            if rerank and not image and self._reranker:
+            if rerank and self._reranker:
                 ranked, in_time = read_by(self._reranker, question, ranked)
                 tier = self._reranker.name if in_time else f"{self._reranker.name}, stopped after {RERANK_SECONDS:g} s"
         return SearchResult(
@@ -132,11 +130,6 @@ class Searcher:
             if seen is not None:
                 queries[VISUAL_LEG] = seen[0]
         return queries
-
-    def _image_query(self, image: Path) -> dict[str, LegVector]:
-        if not self._image_embedder:
-            return {}
-        return {VISUAL_LEG: self._image_embedder.embed_images([image])[0]}
 
     def _load(self, fused: Sequence[FusedHit], tenant: str) -> list[Found]:
         """The moments of fused hits, in their order."""

@@ -290,7 +290,7 @@ def test_searching_and_asking_never_tell_of_the_other_tenant(library: OpenLibrar
                 assert {item.video.title for item in (*found.evidence, *answer.evidence)} == words
                 told = f"{answer.text} {answer.reason} {answer.citations} {found.tiers} {answer.tiers}"
                 assert not any(word in told for word in {*WORD.values()} - words)
-            seen = library.searcher.search("", Scope(tenant), image=frame)
+            seen = library.search_image(frame, Scope(tenant), 10, "")
             assert {item.video.title for item in seen.evidence} == words
             assert {item.moment.tenant for item in seen.evidence} <= {tenant}
 
