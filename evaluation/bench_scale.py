@@ -131,7 +131,7 @@ def open_and_answer(folder: Path, question: Question) -> tuple[EdgeIndex, float]
 def search(index: EdgeIndex, question: Question) -> list[str]:
     """What a search without encoders does; returns the dense leg's first moments."""
     hits = index.search(question.legs(), scope(), LEG_LIMIT)
-    index.fetch("local", [hit.moment_id for hit in fuse(hits)[:POOL]])
+    index.fetch("local", [hit.moment_id for hit in fuse(hits, POOL)])
     return [hit.moment_id for hit in hits["speech_dense"][:FIRST]]
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import orjson
 import qdrant_edge as edge
 
 from ingest.index import SPARSE_LEGS, VISUAL_LEG, LegVector, Point, SparseVector
@@ -117,7 +118,7 @@ def pack(payload: Mapping[str, Any]) -> dict[str, Any]:
 def unpack(payload: Mapping[str, Any]) -> dict[str, Any]:
     """The inverse of `pack`; older libraries hold payloads that were not packed."""
     try:
-        return dict(json.loads(payload["moment"]) if "moment" in payload else payload)
+        return dict(orjson.loads(payload["moment"]) if "moment" in payload else payload)
     except ValueError as error:
         raise LibraryError(
             f"The index holds a moment that cannot be read ({error}). "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,8 +26,8 @@ class FusedHit:
     channels: Mapping[str, ChannelScore]
 
 
-def fuse(leg_hits: Mapping[str, Sequence[LegHit]]) -> list[FusedHit]:
-    """Rank every moment that any leg found by the weighted sum of its z-scores, best first.
+def fuse(leg_hits: Mapping[str, Sequence[LegHit]], limit: int | None = None) -> list[FusedHit]:
+    """The `limit` best, or all, of the moments that any leg found, by the weighted sum of their z-scores, best first.
 
     A moment that a kind did not return gets that kind's lowest score: it was ranked below all the returned ones.
     """
@@ -37,8 +37,8 @@ def fuse(leg_hits: Mapping[str, Sequence[LegHit]]) -> list[FusedHit]:
     for kind, scores in kinds.items():
         if scores:
             total += KIND_WEIGHTS[kind] * _standard_scores(scores, moment_ids)
-    places = _channel_places(leg_hits)
-    order = np.argsort(-total, kind="stable")
+    order = np.argsort(-total, kind="stable")[:limit]
+    places = _channel_places(leg_hits, {moment_ids[i] for i in order})
     return [FusedHit(moment_ids[i], float(total[i]), places[moment_ids[i]]) for i in order]
 
 
@@ -60,12 +60,16 @@ def _standard_scores(
     return (values - returned.mean()) / spread if spread > 0 else np.zeros(len(moment_ids)) + (values > lowest)
 
 
-def _channel_places(leg_hits: Mapping[str, Sequence[LegHit]]) -> dict[str, dict[str, ChannelScore]]:
-    """For each moment the channels that found it: its best rank over the channel's legs, with that leg's score."""
+def _channel_places(
+    leg_hits: Mapping[str, Sequence[LegHit]], wanted: Collection[str]
+) -> dict[str, dict[str, ChannelScore]]:
+    """For each wanted moment the channels that found it: its best rank over the channel's legs, with that leg's score."""
     places: dict[str, dict[str, ChannelScore]] = {}
     for channel, legs in CHANNEL_LEGS.items():
         for leg in legs:
             for rank, hit in enumerate(leg_hits.get(leg, ()), start=1):
+                if hit.moment_id not in wanted:
+                    continue
                 found = places.setdefault(hit.moment_id, {})
                 if channel not in found or rank < found[channel].rank:
                     found[channel] = ChannelScore(rank, hit.score)

@@ -90,7 +90,7 @@ class Searcher:
             leg_hits = (
                 self._index.search(queries, scope, max(LEG_LIMIT, LEG_HITS_PER_RESULT * limit)) if queries else {}
             )
-            fused = self._load(fuse(leg_hits)[: max(POOL, LEG_HITS_PER_RESULT * limit)], scope.tenant)
+            fused = self._load(fuse(leg_hits, max(POOL, LEG_HITS_PER_RESULT * limit)), scope.tenant)
         with clock.stage("rerank"):
             ranked, tier = without_overlaps(fused, max(limit, RERANK_LIMIT)), "off"
             if rerank and asked and self._tokens:
