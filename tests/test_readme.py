@@ -11,7 +11,12 @@ from conftest import Playhead
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = sorted(
-    set(re.findall(r"playhead (ingest|ask|search|similar|videos|show|delete|reindex|watch|evaluate|serve|demo|doctor)\b", README))
+    set(
+        re.findall(
+            r"playhead (ingest|ask|search|similar|videos|show|delete|reindex|watch|evaluate|serve|demo|doctor)\b",
+            README,
+        )
+    )
 )
 
 
