@@ -37,7 +37,7 @@ REPLY = "A baker folds dough on a floured table."
 
 
 def describer(
-    url: str, budget_tokens: int = BUDGET, deadline_seconds: float = 4.0, templates: Path | None = None
+    url: str, budget_tokens: int = BUDGET, deadline_seconds: float = 30.0, templates: Path | None = None
 ) -> ModelDescriber:
     chat = OpenAIChat(
         url,

@@ -205,7 +205,10 @@ def test_the_child_gets_no_secrets(index: EdgeIndex, monkeypatch: pytest.MonkeyP
 def read_environment(pid: int) -> list[str]:
     if sys.platform != "linux":
         pytest.skip("a process's environment is read from /proc")
-    return [part for part in Path(f"/proc/{pid}/environ").read_text().split("\0") if "=" in part]
+    until = time.monotonic() + 10
+    while not (text := Path(f"/proc/{pid}/environ").read_text()) and time.monotonic() < until:
+        time.sleep(0.01)  # empty until the new program is in place
+    return [part for part in text.split("\0") if "=" in part]
 
 
 # One run of a program that is killed at a step, named by what it is about to call. What is found after it is the
