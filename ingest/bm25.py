@@ -63,10 +63,15 @@ def bm25_document(text: str) -> SparseVector | None:
 
 def bm25_query(text: str) -> SparseVector | None:
     """The BM25 vector of a question: weight 1 a distinct content token, or stop word when there is nothing else."""
-    tokens = tokenize(text)
-    content = [token for token in tokens if token not in STOP_WORDS] or tokens
-    indices = tuple(sorted({token_id(stem(token)) for token in content}))
+    indices = tuple(sorted({token_id(stem(token)) for token in content_words(text)}))
     return SparseVector(indices, (1.0,) * len(indices)) if indices else None
+
+
+@lru_cache(maxsize=20_000)
+def content_words(text: str) -> tuple[str, ...]:
+    """The words of a text without stop words, or all where there are only those; utterances come again and again."""
+    tokens = tuple(tokenize(text))
+    return tuple(token for token in tokens if token not in STOP_WORDS) or tokens
 
 
 def tokenize(text: str) -> list[str]:

@@ -77,7 +77,12 @@ def stored_vectors(title: str, points: Iterable[Point]) -> StoredVectors:
 
 def embedded_text(title: str, moment: Moment, channel: str) -> str:
     """What is embedded of a moment's channel, empty where it holds nothing."""
-    return with_header(title, moment, channel, " ".join(p.text for p in TEXT_CHANNELS[channel].pieces(moment)))
+    return with_header(title, moment, channel, joined(TEXT_CHANNELS[channel].pieces(moment)))
+
+
+def joined(pieces: Iterable[Piece]) -> str:
+    """The pieces of a channel as one line."""
+    return " ".join(piece.text for piece in pieces)
 
 
 def with_header(title: str, moment: Moment, channel: str, words: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.points import TEXT_CHANNELS, Piece, embedded_text
+from ingest.points import TEXT_CHANNELS, Piece, joined, with_header
 from ingest.schema import Moment, Video
 from ingest.text_embedding import TextEmbedder, TokenVectors, Vectors
 from ingest.token_vectors import VideoTokens
@@ -21,11 +21,24 @@ MOST_READ_NOW = 20  # moments without stored tokens, as in older libraries, take
 
 @dataclass(frozen=True, slots=True)
 class TimedTokens:
-    """Unit rows (tokens, dimension), said or shown from start to end; tokens of the title have no time, and are NaN."""
+    """Unit rows (tokens, dimension), said or shown from start to end; tokens of the title have no time, and are NaN.
+
+    `pieces` are what the tokens were made of, each with whether it is spoken.
+    """
 
     vectors: Vectors
     start_seconds: Seconds
     end_seconds: Seconds
+    pieces: tuple[tuple[Piece, bool], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """One channel of a moment as it was embedded."""
+
+    text: str
+    pieces: list[Piece]
+    spoken: bool
 
 
 class MomentTokens:
@@ -38,43 +51,36 @@ class MomentTokens:
 
     def read(self, moments: Sequence[tuple[Video, Moment]]) -> list[TimedTokens | None]:
         """The tokens of each moment; None for a moment without text, and for those that would take too long."""
-        texts = [
-            {channel: text for channel in TEXT_CHANNELS if (text := embedded_text(video.title, moment, channel))}
-            for video, moment in moments
-        ]
-        tokens = self._stored(moments, texts)
-        missing = [text for by_channel in texts for text in by_channel.values() if text not in tokens][:MOST_READ_NOW]
+        held = [_texts(video, moment) for video, moment in moments]
+        tokens = self._stored([video for video, _ in moments], held)
+        missing = [one.text for texts in held for one in texts if one.text not in tokens][:MOST_READ_NOW]
         tokens |= dict(zip(missing, self._embedder.embed_with_tokens(missing)[1], strict=True)) if missing else {}
-        return [
-            _timed(moment, {channel: (text, tokens[text]) for channel, text in by_channel.items() if text in tokens})
-            for (_, moment), by_channel in zip(moments, texts, strict=True)
-        ]
+        return [_timed([(one, tokens[one.text]) for one in texts if one.text in tokens]) for texts in held]
 
-    def _stored(
-        self, moments: Sequence[tuple[Video, Moment]], texts: Sequence[dict[str, str]]
-    ) -> dict[str, TokenVectors]:
+    def _stored(self, videos: Sequence[Video], held: Sequence[Sequence[_Text]]) -> dict[str, TokenVectors]:
         wanted: dict[tuple[str, str], list[str]] = {}
-        for (video, _), by_channel in zip(moments, texts, strict=True):
-            wanted.setdefault((video.tenant, video.video_id), []).extend(by_channel.values())
+        for video, texts in zip(videos, held, strict=True):
+            wanted.setdefault((video.tenant, video.video_id), []).extend(one.text for one in texts)
         found: dict[str, TokenVectors] = {}
         for (tenant, video_id), of_video in wanted.items():
             found |= VideoTokens(self._folder(tenant, video_id), self._embedder.revision).read(of_video)
         return found
 
 
-def _timed(moment: Moment, channels: dict[str, tuple[str, TokenVectors]]) -> TimedTokens | None:
-    if not channels:
+def _texts(video: Video, moment: Moment) -> list[_Text]:
+    pieces = {name: channel.pieces(moment) for name, channel in TEXT_CHANNELS.items()}
+    texts = {name: with_header(video.title, moment, name, joined(held)) for name, held in pieces.items()}
+    return [_Text(text, pieces[name], name == "speech") for name, text in texts.items() if text]
+
+
+def _timed(read: Sequence[tuple[_Text, TokenVectors]]) -> TimedTokens | None:
+    if not read:
         return None
-    parts = [
-        (
-            tokens.vectors,
-            *token_seconds(TEXT_CHANNELS[channel].pieces(moment), len(text), tokens.starts, channel == "speech"),
-        )
-        for channel, (text, tokens) in channels.items()
+    columns = [
+        (tokens.vectors, *token_seconds(one.pieces, len(one.text), tokens.starts, one.spoken)) for one, tokens in read
     ]
-    return TimedTokens(
-        *(np.concatenate(column) if len(parts) > 1 else column[0] for column in zip(*parts, strict=True))
-    )
+    vectors, starts, ends = columns[0] if len(columns) == 1 else map(np.concatenate, zip(*columns, strict=True))
+    return TimedTokens(vectors, starts, ends, tuple((piece, one.spoken) for one, _ in read for piece in one.pieces))
 
 
 def token_seconds(

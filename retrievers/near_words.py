@@ -6,17 +6,10 @@ import math
 from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 
-from ingest.bm25 import STOP_WORDS, stem, tokenize
+from ingest.bm25 import stem
 
 MIN_SIMILARITY = 0.3  # of two words, else they have nothing to do with each other
 RARITY_FLOOR = 0.02  # a word in no candidate counts as if it were in one of fifty
-
-
-@lru_cache(maxsize=20_000)
-def content_words(text: str) -> tuple[str, ...]:
-    """The words of a text without stop words, or all where there are only those; utterances come again and again."""
-    words = tuple(tokenize(text))
-    return tuple(word for word in words if word not in STOP_WORDS) or words
 
 
 def near_words(asked: Sequence[str], words: Collection[str]) -> dict[str, list[tuple[int, float]]]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.bm25 import STOP_WORDS, bm25_query
+from ingest.bm25 import STOP_WORDS, bm25_query, content_words
 from ingest.catalog import Catalog
 from ingest.index import DENSE_LEGS, SPARSE_LEGS, VISUAL_LEG, LegVector, Scope, VideoIndex
 from ingest.schema import Moment, Video, WrongCallError
@@ -23,7 +23,6 @@ from retrievers.diversity import MAX_SHARED_PART, drop_overlaps, shared_part, sh
 from retrievers.evidence import ChannelScore, Evidence, SearchResult
 from retrievers.fusion import FusedHit, fuse
 from retrievers.moment_tokens import MomentTokens
-from retrievers.near_words import content_words
 from retrievers.rerank import Reranker
 from retrievers.spans import Asked, Candidate, Span, best_spans
 
@@ -38,7 +37,7 @@ RERANK_SECONDS = 1.5
 RERANK_BATCH = 4
 FUSED_WEIGHT = 0.5
 SEEN_RANK = 20  # pictures put a moment among their first, and no words did: words must not rank it
-STOP_WORD_WEIGHT = 0.25  # against 1 for a word of content; 1 finds the answer first 0.02 less often
+STOP_WORD_WEIGHT = 0.25  # against 1 for a word of content; 0.5 does as well, 1 finds the answer first 0.02 less often
 MAX_QUESTION_CHARACTERS = 2000
 
 
@@ -177,14 +176,14 @@ def find_spans(asked: Asked, fused: Sequence[Found], tokens: MomentTokens, limit
 def with_seen(spans: Sequence[Found], fused: Sequence[Found]) -> list[Found]:
     """The spans with those moments that only pictures found, and those without words, at the places that fusion gave them.
 
-    What reads words would bury them. Scores stay in order: such a moment takes the score of the one before it.
+    What reads words would bury them. Scores stay in order: such a moment takes the score of the one above it, or of the best.
     """
     ranked = list(spans)
     for place, found in enumerate(fused):
         overlaps = any(shared_part(found.moment, other.moment) > MAX_SHARED_PART for other in ranked)
         if is_only_seen(found) and not overlaps:
-            before = ranked[min(place, len(ranked)) - 1].score if ranked else found.score
-            ranked.insert(place, replace(found, score=before))
+            above = ranked[max(min(place, len(ranked)) - 1, 0)].score if ranked else found.score
+            ranked.insert(place, replace(found, score=above))
     return ranked
 
 
@@ -216,7 +215,7 @@ def read_by(reranker: Reranker, question: str, ranked: Sequence[Found]) -> tuple
 
 
 def token_weights(question: str, starts: NDArray[np.uint32]) -> NDArray[np.float32]:
-    """What each token of the question counts, by the word it belongs to: nothing for punctuation, half for a stop word."""
+    """What each token of the question counts, by the word it belongs to: nothing for punctuation, little for a stop word."""
     weights = np.zeros(len(starts), dtype=np.float32)
     words = [(match.start(), match.end(), match.group().lower()) for match in WORD.finditer(question)]
     for row, start in enumerate(starts.tolist()):

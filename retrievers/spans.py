@@ -14,11 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.points import TEXT_CHANNELS, Piece
+from ingest.bm25 import content_words
+from ingest.points import Piece
 from ingest.schema import MAX_MOMENT_SECONDS, Moment
 from ingest.text_embedding import Vectors
 from retrievers.moment_tokens import TimedTokens
-from retrievers.near_words import content_words, near_words, rarities
+from retrievers.near_words import near_words, rarities
 
 Scores = NDArray[np.float32]
 
@@ -68,8 +69,7 @@ def best_spans(asked: Asked, candidates: Sequence[Candidate]) -> list[Span]:
     """Every span that the candidates cover, best first."""
     if not candidates:
         return []
-    pieces = [moment_pieces(candidate.moment) for candidate in candidates]
-    texts = [{word for piece, _ in held for word in content_words(piece.text)} for held in pieces]
+    texts = [{word for piece, _ in c.tokens.pieces for word in content_words(piece.text)} for c in candidates]
     near = near_words(asked.words, set().union(*texts))
     rarity = np.array(rarities(asked.words, texts), dtype=np.float32)
     spans: list[Span] = []
@@ -80,7 +80,7 @@ def best_spans(asked: Asked, candidates: Sequence[Candidate]) -> list[Span]:
         grid, everywhere, counts = meaning_grid(asked.tokens, mine, start, bins)
         scores = span_scores(np.maximum(grid, everywhere[:, None]), asked.weights, WINDOW_BINS)
         scores -= chance_scores(counts)
-        held = dict.fromkeys(piece for i in members for piece in pieces[i])
+        held = dict.fromkeys(piece for candidate in mine for piece in candidate.tokens.pieces)
         spelt = spelling_grid(held, near, len(asked.words), start, bins)
         scores += SPELT_WEIGHT * span_scores(spelt, rarity, SPELT_WINDOW_BINS)
         begins = np.maximum(start, np.minimum(start + np.arange(len(scores)) * BIN_SECONDS, end - MAX_MOMENT_SECONDS))
@@ -107,11 +107,6 @@ def sections(candidates: Sequence[Candidate]) -> Iterator[list[int]]:
         members.append(position)
     if members:
         yield members
-
-
-def moment_pieces(moment: Moment) -> list[tuple[Piece, bool]]:
-    """What a moment holds, each piece with whether it is spoken."""
-    return [(piece, name == "speech") for name, channel in TEXT_CHANNELS.items() for piece in channel.pieces(moment)]
 
 
 def fused_scores(candidates: Sequence[Candidate], begins: Scores, ends: Scores) -> Scores:

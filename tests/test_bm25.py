@@ -18,6 +18,7 @@ from ingest.bm25 import (
     B,
     bm25_document,
     bm25_query,
+    content_words,
     fold,
     stem,
     token_id,
@@ -162,3 +163,9 @@ def test_threads_share_the_stemmer() -> None:
 
 def test_stop_words_are_folded_single_tokens() -> None:
     assert [word for word in STOP_WORDS if tokenize(word) != [word]] == []
+
+
+def test_stop_words_are_left_out_unless_there_is_nothing_else() -> None:
+    assert content_words("Who are the bees?") == ("bees",)
+    assert content_words("The Who") == ("the", "who")
+    assert content_words("...") == ()

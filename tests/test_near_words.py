@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from retrievers.near_words import content_words, near_words, rarities
+from retrievers.near_words import near_words, rarities
 
 
 @pytest.mark.parametrize(
@@ -30,9 +30,3 @@ def test_rare_words_count_most() -> None:
     texts = [["bee", "dance"], ["bee"], ["bees", "sun"]]
     bee, dance, comb = rarities(["bee", "dance", "comb"], texts)
     assert bee < dance < comb
-
-
-def test_stop_words_are_left_out_unless_there_is_nothing_else() -> None:
-    assert content_words("Who are the bees?") == ("bees",)
-    assert content_words("The Who") == ("the", "who")
-    assert content_words("...") == ()

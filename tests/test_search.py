@@ -31,6 +31,14 @@ def test_what_only_pictures_found_keeps_the_place_that_fusion_gave_it() -> None:
     assert [item.score for item in ranked] == sorted((item.score for item in ranked), reverse=True)
 
 
+def test_what_only_pictures_found_can_be_first() -> None:
+    seen = found(100, 5.0, "something else", visual=1)
+    spans = [found(200, 0.9, "b", speech=2), found(0, 0.8, "a", speech=1)]
+    ranked = with_seen(spans, [seen])
+    assert [item.moment.start_seconds for item in ranked] == [100, 200, 0]
+    assert [item.score for item in ranked] == [0.9, 0.9, 0.8]
+
+
 @pytest.mark.parametrize(
     ("item", "only_seen"),
     [

@@ -8,9 +8,10 @@ from fakes import HashEmbedder
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingest.bm25 import content_words
+from ingest.points import Piece
 from ingest.schema import Moment, TranscriptSegment
 from retrievers.moment_tokens import TimedTokens
-from retrievers.near_words import content_words
 from retrievers.spans import (
     BIN_SECONDS,
     SPAN_BINS,
@@ -33,7 +34,8 @@ def candidate(start: float, end: float, said: dict[float, str], video: str = "v"
     moment = Moment("local", video, start, end, tuple(TranscriptSegment(s, s, w, "a", "en") for s, w in said.items()))
     rows = np.concatenate(EMBEDDER.embed_tokens(list(said.values())))
     seconds = np.array(list(said), dtype=np.float32)
-    return Candidate(moment, fused, TimedTokens(rows, seconds, seconds))
+    pieces = tuple((Piece(word, second, second), True) for second, word in said.items())
+    return Candidate(moment, fused, TimedTokens(rows, seconds, seconds, pieces))
 
 
 def find(question: str, *candidates: Candidate) -> list[Span]:
