@@ -146,7 +146,7 @@ def search(
                 if questions is None:
                     raise
                 result, failed = SearchResult(item.text, (), {}, {}, str(error)), True
-            show({**search_json(result), "id": item.id}, search_text(result), one_line=questions is not None)
+            show({**search_json(result), "id": item.id}, search_text(result), one_of=item.text if questions else None)
     raise typer.Exit(FAILED if failed else DONE)
 
 
@@ -174,7 +174,7 @@ def ask(
                 if questions is None:
                     raise
                 answer = clarification(item.text, str(error))
-            show({**answer_json(answer), "id": item.id}, answer_text(answer), one_line=questions is not None)
+            show({**answer_json(answer), "id": item.id}, answer_text(answer), one_of=item.text if questions else None)
 
 
 @cli.command()
@@ -320,11 +320,12 @@ def doctor() -> None:
     show(report.as_json(), report.as_text())
 
 
-def show(document: dict[str, Any], text: str, *, one_line: bool = False) -> None:
-    """Print a result for programs or for people."""
-    print(
-        json.dumps(document, ensure_ascii=False, indent=None if one_line else 2) if CALL.as_json else text, flush=True
-    )
+def show(document: dict[str, Any], text: str, *, one_of: str | None = None) -> None:
+    """Print a result for programs or for people; of a batch, it is `one_of` its questions, and one line of JSON."""
+    if CALL.as_json:
+        print(json.dumps(document, ensure_ascii=False, indent=2 if one_of is None else None), flush=True)
+    else:
+        print(text if one_of is None else f"{one_of}\n\n{text}\n", flush=True)
 
 
 GLOBAL_FLAGS = ("--json", "--debug")

@@ -27,6 +27,7 @@ from evaluation.bench_seeing import bench_seeing
 from evaluation.bench_similar import bench_similar
 from evaluation.bench_speech import bench_speech
 from evaluation.ranking import ReturnedSpan, first_hit, mean_reciprocal_rank, recall_at, wilson_interval
+from ingest.edge_shard import stored_bytes
 
 REPOSITORY = Path(__file__).parent.parent
 DATA = Path(os.environ.get("PLAYHEAD_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
@@ -114,7 +115,7 @@ def bench_spoken_library(data: Path, library: Path) -> None:
     hours = sum(video["duration_seconds"] for video in report["videos"]) / 3600
     moments = sum(video["moments"] for video in report["videos"])
     print(f"{data.name}: {hours:.1f} h, {moments} moments, ingest {done.seconds:.0f} s (target 120), "
-          f"peak {done.peak_mb:.0f} MB")  # fmt: skip
+          f"peak {done.peak_mb:.0f} MB, {stored_bytes(library) / 1e6:.0f} MB on the disk")  # fmt: skip
     questions = read_lines(data / "questions.jsonl")
     for options in ((), ("--no-rerank",)):
         bench_ranking(data.name, library, questions, options)

@@ -28,27 +28,34 @@ def cut_moments(video: Video, timeline: Timeline) -> list[Moment]:
 
     A video shorter than 10 s is one moment. What is said or shown at the very end belongs to the last moment.
     """
-    segments = [piece for segment in timeline.transcript for piece in split_long(segment)]
-    spans = moment_spans(video.duration_seconds, segments, timeline)
-    last_end = spans[-1][1]
-    moments = []
-    for start, end in spans:
-        until = math.inf if end == last_end else end
-        seen = (keyframe.time_seconds for keyframe in timeline.keyframes)
-        moments.append(
-            Moment(
-                tenant=video.tenant,
-                video_id=video.video_id,
-                start_seconds=start,
-                end_seconds=end,
-                transcript=tuple(s for s in segments if start <= (s.start_seconds + s.end_seconds) / 2 < until),
-                screen_text=_overlapping(timeline.screen_text, start, until),
-                description=" ".join(dict.fromkeys(d.text for d in _overlapping(timeline.descriptions, start, until))),
-                chapter=chapter_titles(timeline.chapters, start, until),
-                keyframe_seconds=tuple(seconds for seconds in seen if start <= seconds < until),
-            )
-        )
-    return moments
+    timeline = with_short_segments(timeline)
+    spans = moment_spans(video.duration_seconds, timeline.transcript, timeline)
+    return [cut_moment(video, timeline, start, end) for start, end in spans]
+
+
+def with_short_segments(timeline: Timeline) -> Timeline:
+    """The timeline with long segments split, as moments hold them."""
+    pieces = (piece for segment in timeline.transcript for piece in split_long(segment))
+    return replace(timeline, transcript=tuple(pieces))
+
+
+def cut_moment(video: Video, timeline: Timeline, start_seconds: float, end_seconds: float) -> Moment:
+    """What is said and shown from one second to another; up to the end of the video also what lies behind it."""
+    until = math.inf if end_seconds >= video.duration_seconds else end_seconds
+    middles = ((segment, (segment.start_seconds + segment.end_seconds) / 2) for segment in timeline.transcript)
+    described = (d.text for d in _overlapping(timeline.descriptions, start_seconds, until))
+    seen = (keyframe.time_seconds for keyframe in timeline.keyframes)
+    return Moment(
+        tenant=video.tenant,
+        video_id=video.video_id,
+        start_seconds=start_seconds,
+        end_seconds=end_seconds,
+        transcript=tuple(segment for segment, middle in middles if start_seconds <= middle < until),
+        screen_text=_overlapping(timeline.screen_text, start_seconds, until),
+        description=" ".join(dict.fromkeys(described)),
+        chapter=chapter_titles(timeline.chapters, start_seconds, until),
+        keyframe_seconds=tuple(seconds for seconds in seen if start_seconds <= seconds < until),
+    )
 
 
 def moment_spans(

@@ -10,7 +10,7 @@ from typing import Literal, cast
 from ingest.bm25 import fold
 from ingest.catalog import Catalog
 from ingest.index import Scope, VideoIndex
-from ingest.moments import split_long
+from ingest.moments import cut_moment, with_short_segments
 from ingest.schema import MAX_MOMENT_SECONDS, Moment, Timeline, Video
 from retrievers.channels import CHANNELS
 from retrievers.diversity import MAX_SHARED_PART, shared_part
@@ -280,7 +280,8 @@ class _Run:
         )
         video = self._videos[span.video_id]
         if video.video_id not in self._timelines:
-            self._timelines[video.video_id] = self._catalog.timeline(video.tenant, video.video_id)
+            timeline = self._catalog.timeline(video.tenant, video.video_id)
+            self._timelines[video.video_id] = with_short_segments(timeline)
         moment = cut_moment(video, self._timelines[video.video_id], span.start_seconds, end)
         return Evidence(number, moment, video, span.score, {span.channel: ChannelScore(number, span.score)})
 
@@ -311,24 +312,6 @@ def _paired(operator: Operator | None, first: Sequence[Span], second: Sequence[S
             for pair in followed(first, second, THEN_SECONDS)
         ]
     return [_Made(shared(pair), (pair.first, pair.second)) for pair in together(first, second)]
-
-
-def cut_moment(video: Video, timeline: Timeline, start: float, end: float) -> Moment:
-    """What is said and shown from one second of a video to another, as a moment of its own."""
-    pieces = [piece for segment in timeline.transcript for piece in split_long(segment)]
-    described = (d.text for d in timeline.descriptions if d.start_seconds < end and d.end_seconds > start)
-    return Moment(
-        tenant=video.tenant,
-        video_id=video.video_id,
-        start_seconds=start,
-        end_seconds=end,
-        transcript=tuple(piece for piece in pieces if piece.start_seconds < end and piece.end_seconds > start),
-        screen_text=tuple(
-            text for text in timeline.screen_text if text.start_seconds < end and text.end_seconds > start
-        ),
-        description=" ".join(dict.fromkeys(described)),
-        keyframe_seconds=tuple(k.time_seconds for k in timeline.keyframes if start <= k.time_seconds < end),
-    )
 
 
 def _planned(

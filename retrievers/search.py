@@ -241,8 +241,10 @@ def _standardised(scores: np.ndarray[tuple[int], np.dtype[np.float64]]) -> np.nd
 
 
 def clean_question(question: str) -> str:
-    """The question as one line without what no tokenizer can read; WrongCallError when it is empty or far too long."""
+    """The question as one line without what no tokenizer can read; WrongCallError when it holds no word or is far too long."""
     cleaned = " ".join(question.encode("utf-8", "replace").decode("utf-8").split())
+    if cleaned and not any(map(str.isalnum, cleaned)):
+        raise WrongCallError(f"The question {cleaned[:20]!r} holds no word. Ask something about the videos.")
     if not cleaned:
         raise WrongCallError("The question is empty. Ask something about the videos.")
     if len(cleaned) > MAX_QUESTION_CHARACTERS:

@@ -322,6 +322,7 @@ def test_a_bad_line_in_a_batch_of_searches_is_told_and_counted(playhead: Playhea
     assert ran.status == 1
     assert "missing.png" in lines[0]["error"]
     assert lines[1]["hits"]
+    assert "\ndough\n" in playhead("search", "--questions", file).out
 
 
 def test_numbers_in_brackets_that_a_video_says_are_no_citations(playhead: Playhead, tmp_path: Path) -> None:

@@ -60,8 +60,10 @@ def test_frames_are_named_by_their_milliseconds() -> None:
 def test_what_a_kill_left_is_removed_and_what_can_be_gone_on_with_is_kept(tmp_path: Path) -> None:
     folder = LibraryFolder(tmp_path)
     kept = [tmp_path / "index/live", tmp_path / "frames/local/known", tmp_path / "work/local/begun"]
+    kept += [tmp_path / "tokens/local/known", tmp_path / "tokens/local/begun"]
     gone = [tmp_path / "index/old", tmp_path / "frames/local/unknown", tmp_path / "work/local/given-up"]
+    gone += [tmp_path / "tokens/local/unknown", tmp_path / "tokens/other/known"]
     for path in (*kept, *gone):
         path.mkdir(parents=True)
     folder.remove_leftovers("live", {("local", "known")}, {("local", "begun")})
-    assert [path.exists() for path in (*kept, *gone)] == [True] * 3 + [False] * 3
+    assert [path.exists() for path in (*kept, *gone)] == [True] * len(kept) + [False] * len(gone)

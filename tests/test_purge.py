@@ -27,7 +27,9 @@ def canaries(library: Path, video_id: str) -> dict[str, bytes]:
     with OpenLibrary(read_settings({}, library=library), "a test", load_models=False) as opened:
         points = list(opened.index.scroll("local", video_id))
         frame = next(opened.folder.frames_folder("local", video_id).iterdir()).read_bytes()
+        tokens = next(opened.folder.tokens_folder("local", video_id).iterdir()).read_bytes()
     found = {"words": CANARY.encode(), "picture": frame[len(frame) // 2 :][:VECTOR_BYTES]}
+    found["tokens"] = tokens[len(tokens) // 2 :][:VECTOR_BYTES]
     for leg in ("speech_dense", "visual"):
         vector = np.asarray(points[0].vectors[leg], dtype="<f4").reshape(-1)
         found[leg] = vector.tobytes()[:VECTOR_BYTES]

@@ -349,12 +349,13 @@ def holdings(library: OpenLibrary, tenant: str) -> list[Any]:
     """All that a tenant has in the stores and in the folders."""
     (video,) = library.catalog.videos(tenant)
     frames = sorted(library.folder.frames_folder(tenant, video.video_id).iterdir())
+    tokens = sorted(library.folder.tokens_folder(tenant, video.video_id).iterdir())
     points = sorted((point for point in library.index.scroll(tenant)), key=lambda point: point.moment.moment_id)
     return [
         video,
         library.catalog.timeline(tenant, video.video_id),
         [(point.moment, point.labels, sorted(point.vectors)) for point in points],
-        [(frame.name, frame.read_bytes()) for frame in frames],
+        [(file.name, file.read_bytes()) for file in (*frames, *tokens)],
     ]
 
 
