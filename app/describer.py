@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
-from app.chat_model import OpenAIChat, UnusableReplyError
+from app.chat_model import OpenAIChat, UnusableReplyError, Usage
 from ingest.schema import PlayheadError
 from prompts.describe import build_describe_prompt, read_description
+from prompts.draft import Picture
 
 MAX_SIDE_PIXELS = 768
 JPEG_QUALITY = 85
@@ -47,12 +49,13 @@ class ModelDescriber:
         return text
 
     def _ask(self, picture: Path, said: str) -> str:
-        messages, jpeg = build_describe_prompt(said, self._templates), scaled_jpeg(picture)
+        *before, last = build_describe_prompt(said, self._templates)
+        messages = [*before, replace(last, pictures=(Picture("", scaled_jpeg(picture)),))]
         pieces: list[str] = []
-        counted: list[int] = []
+        used: list[Usage] = []
         is_answered = False
         try:
-            pieces.extend(self._chat.stream(messages, jpeg=jpeg, on_tokens=counted.append))
+            pieces.extend(self._chat.stream(messages, on_usage=used.append))
             is_answered = True
             self._problem = "See whether PLAYHEAD_DESCRIBE_MODEL is a model that sees pictures."
             return read_description("".join(pieces))
@@ -61,6 +64,7 @@ class ModelDescriber:
             self._problem = str(error)
             return ""
         finally:
+            counted = [usage.total_tokens for usage in used if not usage.is_estimated]
             self.tokens_left -= max(counted, default=TOKENS_PER_PICTURE if is_answered or pieces else 0)
 
 

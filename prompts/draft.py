@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from ingest.schema import PlayheadError
@@ -13,11 +13,20 @@ class PromptError(PlayheadError):
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """A JPEG for a model that sees, and the words that tell it which one it is; empty where there is only one."""
+
+    label: str
+    jpeg: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class ChatMessage:
     """One message of a conversation with a chat model."""
 
     role: Literal["system", "user", "assistant"]
     content: str
+    pictures: tuple[Picture, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.chat_model import OnUsage, Usage
 from ingest.text_embedding import TokenVectors
 from prompts.draft import ChatMessage
 
@@ -56,7 +58,9 @@ class ScriptedChat:
         self.prompts: list[list[ChatMessage]] = []
         self._chunk_characters = chunk_characters
 
-    def stream(self, messages: Sequence[ChatMessage]) -> Iterator[str]:
+    def stream(
+        self, messages: Sequence[ChatMessage], *, on_usage: OnUsage | None = None, ends_at: float = math.inf
+    ) -> Iterator[str]:
         """The next reply in small pieces; asking more often than scripted is the test's mistake."""
         self.prompts.append(list(messages))
         if not self.replies:
@@ -66,6 +70,8 @@ class ScriptedChat:
             raise reply
         for start in range(0, len(reply), self._chunk_characters):
             yield reply[start : start + self._chunk_characters]
+        if on_usage:
+            on_usage(Usage(100, len(reply)))
 
 
 def _words(text: str) -> list[str]:
