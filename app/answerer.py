@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.answer import Answer
 from app.chat_model import ChatModel, ChatModelError
 from app.citing import cite
 from guards.citations import check_citations, check_sentence
+from guards.output_filter import OutputFilter, OutputGate
 from guards.routing import Router
 from guards.sufficiency import MIN_CONFIDENCE, SufficiencyJudge
 from guards.verdict import RouteVerdict
@@ -25,6 +26,7 @@ from retrievers.search import Stopwatch, clean_question, spoken_and_seen
 
 EVIDENCE_LIMIT = 6
 EXTRACTIVE_TIER = "extractive"
+NO_SECRETS = OutputFilter()
 OnSentence = Callable[[str], None]
 
 
@@ -34,11 +36,12 @@ def ignore(sentence: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Drafted:
-    """A draft with the tier that wrote it and, when that was not the configured model, why."""
+    """A draft with the tier that wrote it, the instructions it had and, when that was not the configured model, why."""
 
     draft: Draft
     tier: str
     note: str = ""
+    instructions: str = ""
 
 
 class Answerer:
@@ -52,6 +55,7 @@ class Answerer:
         similarity: Reranker | None,
         chat: ChatModel | None,
         prompts_folder: Path | None,
+        outputs: OutputFilter = NO_SECRETS,
     ) -> None:
         self._router = router
         self._searcher = searcher
@@ -59,9 +63,15 @@ class Answerer:
         self._similarity = similarity
         self._chat = chat
         self._prompts_folder = prompts_folder
+        self._outputs = outputs
 
     def ask(self, question: str, scope: Scope, on_sentence: OnSentence = ignore) -> Answer:
         """A cited answer, an abstention with the closest moments, or a refusal; `on_sentence` hears each checked sentence."""
+        answer = self._ask(question, scope, on_sentence)
+        tiers = {role: self._outputs.redact(name) for role, name in answer.tiers.items()}
+        return replace(answer, reason=self._outputs.redact(answer.reason), tiers=tiers)
+
+    def _ask(self, question: str, scope: Scope, on_sentence: OnSentence) -> Answer:
         clock = Stopwatch()
         try:
             question = clean_question(question)
@@ -78,9 +88,12 @@ class Answerer:
             return _abstention(question, route, found, sufficiency.confidence, sufficiency.reason, clock)
         with clock.stage("draft"):
             drafted = self._draft(question, found.evidence, route, on_sentence)
-        kept, dropped, citations = check_citations(drafted.draft, evidence_texts(found.evidence))
-        if not citations.passed:
-            reason = drafted.note or citations.reason
+        offered = evidence_texts(found.evidence)
+        checked, dropped, citations = check_citations(drafted.draft, offered)
+        gate = self._outputs.gate(drafted.instructions)
+        kept = let_out(gate, checked, offered)
+        if not kept:
+            reason = drafted.note or (f"the reply gave away {gate.withheld}" if gate.withheld else citations.reason)
             confidence = min(sufficiency.confidence, MIN_CONFIDENCE)  # whoever read the evidence found no answer in it
             return _abstention(question, route, found, confidence, reason, clock, drafted.tier)
         return Answer(
@@ -104,7 +117,7 @@ class Answerer:
         """The chat model's draft; the extractive one without a model, when it fails, and where only quotes are allowed."""
         if self._chat and route.route == "answer":
             try:
-                return Drafted(self._chat_draft(self._chat, question, evidence, on_sentence), self._chat.name)
+                return self._chat_draft(self._chat, question, evidence, on_sentence)
             except ChatModelError as error:
                 quoted = self._quote(question, evidence, on_sentence)
                 return Drafted(quoted, EXTRACTIVE_TIER, f"quoted instead of explained: {error}")
@@ -112,17 +125,19 @@ class Answerer:
 
     def _chat_draft(
         self, chat: ChatModel, question: str, evidence: Sequence[Evidence], on_sentence: OnSentence
-    ) -> Draft:
+    ) -> Drafted:
         offered = evidence_texts(evidence)
+        prompt = build_answer_prompt(question, evidence, self._prompts_folder)
+        gate = self._outputs.gate(prompt[0].content)
         reader = SentenceReader()
-        for delta in chat.stream(build_answer_prompt(question, evidence, self._prompts_folder)):
-            _tell(reader.feed(delta), offered, on_sentence)
-        _tell(reader.finish(), offered, on_sentence)
-        return reader.draft()
+        for delta in chat.stream(prompt):
+            _tell(reader.feed(delta), offered, gate, on_sentence)
+        _tell(reader.finish(), offered, gate, on_sentence)
+        return Drafted(reader.draft(), chat.name, instructions=prompt[0].content)
 
     def _quote(self, question: str, evidence: Sequence[Evidence], on_sentence: OnSentence) -> Draft:
         draft = extractive_draft(question, evidence, self._similarity)
-        _tell(draft.sentences, evidence_texts(evidence), on_sentence)
+        _tell(draft.sentences, evidence_texts(evidence), self._outputs.gate(), on_sentence)
         return draft
 
 
@@ -136,11 +151,20 @@ def cited_text(sentence: DraftSentence) -> str:
     return f"{sentence.text} {''.join(f'[{number}]' for number in sentence.numbers)}"
 
 
-def _tell(sentences: Sequence[DraftSentence], offered: Mapping[int, str], on_sentence: OnSentence) -> None:
-    for sentence in sentences:
-        checked = check_sentence(sentence, offered)
-        if checked:
-            on_sentence(cited_text(checked))
+def let_out(
+    gate: OutputGate, checked: Sequence[DraftSentence], offered: Mapping[int, str]
+) -> tuple[DraftSentence, ...]:
+    """The checked sentences that give nothing away."""
+    let = (gate.let_out(one, " ".join(offered[number] for number in one.numbers)) for one in checked)
+    return tuple(sentence for sentence in let if sentence)
+
+
+def _tell(
+    sentences: Sequence[DraftSentence], offered: Mapping[int, str], gate: OutputGate, on_sentence: OnSentence
+) -> None:
+    checked = [kept for sentence in sentences if (kept := check_sentence(sentence, offered))]
+    for sentence in let_out(gate, checked, offered):
+        on_sentence(cited_text(sentence))
 
 
 def _abstention(

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
+from urllib.parse import unquote, urlsplit
 
 from threadpoolctl import threadpool_limits
 
@@ -18,6 +19,7 @@ from app.answerer import Answerer
 from app.chat_model import ChatModel, OpenAIChat
 from app.describer import MAX_REPLY_TOKENS, ModelDescriber
 from app.settings import Settings
+from guards.output_filter import OutputFilter
 from guards.routing import Router
 from guards.sufficiency import SufficiencyJudge
 from ingest.catalog import Catalog
@@ -160,7 +162,13 @@ class OpenLibrary:
     def answerer(self) -> Answerer:
         judge = SufficiencyJudge(self.similarity)
         chat = make_chat(self.settings)
-        return Answerer(Router(), self.planned_searcher, judge, self.similarity, chat, self.settings.prompts)
+        outputs = self.outputs
+        return Answerer(Router(), self.planned_searcher, judge, self.similarity, chat, self.settings.prompts, outputs)
+
+    @functools.cached_property
+    def outputs(self) -> OutputFilter:
+        """Keeps in the keys and the folders of this run."""
+        return make_output_filter(self.settings)
 
     @functools.cached_property
     def similarity(self) -> Reranker | None:
@@ -279,6 +287,23 @@ def mismatch(built_with: ModelRecord, used: str) -> IndexMismatchError:
         f"Index was built with {built_with.name} ({built_with.dimension}, revision {built_with.revision[:12]}), "
         f"this run uses {used}. Run: playhead reindex"
     )
+
+
+def make_output_filter(settings: Settings) -> OutputFilter:
+    """What keeps in every key and password of the settings, and the folders that a run knows."""
+    addresses = [urlsplit(url) for url in (settings.openai_base_url, settings.catalog_url, settings.qdrant_url) if url]
+    passwords = [unquote(address.password) for address in addresses if address.password]
+    keys = [key for key in (settings.openai_api_key, settings.qdrant_api_key) if key]
+    folders = [
+        settings.library,
+        settings.cache,
+        settings.prompts,
+        Path.cwd(),
+        Path.home(),
+        Path(__file__).parent.parent,
+    ]
+    known = {str(path) for folder in folders if folder for path in (folder.expanduser(), folder.expanduser().resolve())}
+    return OutputFilter([*keys, *passwords], sorted(known))
 
 
 def make_chat(settings: Settings) -> ChatModel | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from app.answer import Answer
@@ -12,7 +13,7 @@ from app.settings import Settings
 from app.web_chat import serve
 from ingest.captions import CAPTION_SUFFIXES
 from ingest.index import Scope
-from ingest.schema import Video
+from ingest.schema import PlayheadError, Video
 from retrievers.evidence import SearchResult
 
 
@@ -24,10 +25,20 @@ class LibraryService:
         self._scope = Scope(library.settings.tenant)
 
     def ask(self, question: str, on_sentence: OnSentence = ignore) -> Answer:
-        return self._library.answerer.ask(question, self._scope, on_sentence)
+        with self._kept_in():
+            return self._library.answerer.ask(question, self._scope, on_sentence)
 
     def search(self, query: str, limit: int) -> SearchResult:
-        return self._library.planned_searcher.search(query, self._scope, limit)
+        with self._kept_in():
+            return self._library.planned_searcher.search(query, self._scope, limit)
+
+    @contextmanager
+    def _kept_in(self) -> Iterator[None]:
+        """Errors without keys and paths: who asks over the network need not sit at this machine."""
+        try:
+            yield
+        except PlayheadError as error:
+            raise PlayheadError(self._library.outputs.redact(str(error))) from error
 
     def videos(self) -> Sequence[Video]:
         return self._library.catalog.videos(self._scope.tenant)
