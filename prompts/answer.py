@@ -1,4 +1,4 @@
-"""The prompt for a cited answer and the reader of its reply; the model sees evidence numbers and no times."""
+"""The prompts for cited answers, one template for each kind, and the reader of their replies; the model sees no times."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from prompts.draft import ChatMessage, Draft, DraftSentence
 from prompts.fencing import MARK, Fence, clean_text, unmarked, visible_text
 from prompts.filling import fill_template
+from prompts.kinds import Kind
 from retrievers.evidence import Evidence
 
 # Characters. A minute of fast speech has about 1,200; six pieces of evidence stay below 8,000 tokens.
@@ -19,10 +20,19 @@ MAX_SENTENCE_CHARACTERS = 2000
 NOT_FOUND = "NOT FOUND"
 
 
+def answer_template(kind: Kind) -> str:
+    """The name of the template that answers a kind of question; all of them take the same values."""
+    return f"{kind}.jinja"
+
+
 def build_answer_prompt(
-    question: str, evidence: Sequence[Evidence], templates: Path | None = None, fence: Fence | None = None
+    question: str,
+    evidence: Sequence[Evidence],
+    templates: Path | None = None,
+    fence: Fence | None = None,
+    kind: Kind = "explain",
 ) -> list[ChatMessage]:
-    """The system and the user message; a folder `templates` may replace `answer.jinja`. Raises PromptError."""
+    """The system and the user message; a folder `templates` may replace the template. Raises PromptError."""
     fence = fence or Fence()
     values = {
         "boundary": fence.boundary,
@@ -30,7 +40,7 @@ def build_answer_prompt(
         "evidence": [evidence_block(item, fence) for item in evidence],
         "question": clean_text(question[:MAX_QUESTION]),
     }
-    return fill_template("answer.jinja", values, templates)
+    return fill_template(answer_template(kind), values, templates)
 
 
 def evidence_block(evidence: Evidence, fence: Fence) -> str:

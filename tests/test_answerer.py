@@ -152,7 +152,7 @@ def test_a_link_jumps_to_the_second(video: Video, url: str) -> None:
 
 
 def test_templates_of_the_user_replace_ours(searcher: Searcher, tmp_path: Path) -> None:
-    (tmp_path / "answer.jinja").write_text(
+    (tmp_path / "explain.jinja").write_text(
         "{% block system %}MINE {{ boundary }}{% endblock %}{% block user %}{{ question }}{% endblock %}"
     )
     chat = ScriptedChat("Frisch [1].")
