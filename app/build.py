@@ -18,8 +18,10 @@ from threadpoolctl import threadpool_limits
 from app.answerer import Answerer
 from app.chat_model import ChatModel, OpenAIChat
 from app.describer import MAX_REPLY_TOKENS, ModelDescriber
+from app.gathering import Gatherer
 from app.settings import Settings
 from guards.output_filter import OutputFilter
+from guards.privacy import Masker
 from guards.routing import Router
 from guards.sufficiency import SufficiencyJudge
 from ingest.catalog import Catalog
@@ -163,7 +165,20 @@ class OpenLibrary:
         judge = SufficiencyJudge(self.similarity)
         chat = make_chat(self.settings)
         outputs = self.outputs
-        return Answerer(Router(), self.planned_searcher, judge, self.similarity, chat, self.settings.prompts, outputs)
+        return Answerer(Router(), self.gatherer, judge, self.similarity, chat, self.settings.prompts, outputs)
+
+    @functools.cached_property
+    def gatherer(self) -> MomentSearcher:
+        """What the answerer asks: summaries, comparisons and timelines need other moments than a search finds first."""
+        plain = RuledSearcher(self.rules, self.searcher_over)
+        return Gatherer(
+            self.planned_searcher, plain, lambda tenant: self.rules.videos(tenant, self.catalog.videos(tenant))
+        )
+
+    @functools.cached_property
+    def masker(self) -> Masker:
+        """Masks what the settings ask for in what is shown and sent."""
+        return make_masker(self.settings)
 
     @functools.cached_property
     def outputs(self) -> OutputFilter:
@@ -304,6 +319,17 @@ def make_output_filter(settings: Settings) -> OutputFilter:
     ]
     known = {str(path) for folder in folders if folder for path in (folder.expanduser(), folder.expanduser().resolve())}
     return OutputFilter([*keys, *passwords], sorted(known))
+
+
+def make_masker(settings: Settings) -> Masker:
+    """What masks, with the names of the user's own list, one a line; a list alone asks for masking names."""
+    path = settings.mask_names
+    try:
+        names = path.read_text(encoding="utf-8-sig").splitlines() if path else []
+    except (OSError, UnicodeDecodeError) as error:
+        raise LibraryError(f"{path} cannot be read ({error}). Save it as UTF-8 text, one name a line.") from None
+    kinds = settings.mask | {"name"} if path else settings.mask
+    return Masker(kinds, tuple(name.strip() for name in names if name.strip()))
 
 
 def make_chat(settings: Settings) -> ChatModel | None:

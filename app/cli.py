@@ -146,6 +146,7 @@ def search(
                 if questions is None:
                     raise
                 result, failed = SearchResult(item.text, (), {}, {}, str(error)), True
+            result = library.masker.result(result)
             show({**search_json(result), "id": item.id}, search_text(result), one_of=item.text if questions else None)
     raise typer.Exit(FAILED if failed else DONE)
 

@@ -30,7 +30,7 @@ class LibraryService:
 
     def search(self, query: str, limit: int) -> SearchResult:
         with self._kept_in():
-            return self._library.planned_searcher.search(query, self._scope, limit)
+            return self._library.masker.result(self._library.planned_searcher.search(query, self._scope, limit))
 
     @contextmanager
     def _kept_in(self) -> Iterator[None]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from dotenv import dotenv_values
 from platformdirs import user_cache_path, user_data_path
 
+from guards.privacy import KINDS
 from ingest.library import check_tenant
 from ingest.schema import PlayheadError, WrongCallError
 
@@ -46,6 +47,8 @@ class Settings:
     openai_base_url: str | None = None
     openai_api_key: str | None = field(default=None, repr=False)
     prompts: Path | None = None
+    mask: frozenset[str] = frozenset()
+    mask_names: Path | None = None
     answer_seconds: float = 60.0
     decode_seconds: float = 900.0
     host: str = "127.0.0.1"
@@ -92,6 +95,13 @@ def read_settings(
             raise SettingsError(f"{name} is {path}, which is not a file. Make it or unset it.")
         return path
 
+    def kinds(name: str) -> frozenset[str]:
+        value = (text(name) or "off").casefold()
+        listed = frozenset(part.strip() for part in value.split(","))
+        if SWITCHES.get(value) is None and not listed <= set(KINDS):
+            raise SettingsError(f"{name} is {value!r}. Set it to 1, to 0, or to some of {','.join(KINDS)}.")
+        return (frozenset(KINDS) if SWITCHES[value] else frozenset()) if value in SWITCHES else listed
+
     named = tenant if tenant is not None else text("PLAYHEAD_TENANT")
     if named is None and switch("PLAYHEAD_TENANT_REQUIRED"):
         raise WrongCallError(
@@ -126,6 +136,8 @@ def read_settings(
         openai_base_url=text("OPENAI_BASE_URL"),
         openai_api_key=text("OPENAI_API_KEY"),
         prompts=prompts,
+        mask=kinds("PLAYHEAD_MASK"),
+        mask_names=file("PLAYHEAD_MASK_NAMES"),
         answer_seconds=number("PLAYHEAD_ANSWER_SECONDS", 60.0),
         decode_seconds=number("PLAYHEAD_DECODE_SECONDS", 900.0),
         host=text("PLAYHEAD_HOST") or "127.0.0.1",
