@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from prompts.kinds import Kind
 from retrievers.evidence import Evidence
 
 Status = Literal["answered", "abstained", "restricted", "refused", "clarify"]
@@ -26,7 +27,8 @@ class Citation:
 class Answer:
     """A cited answer, or an abstention or refusal with its reason; `text` cites as `[2]`. Confidence is 0..1.
 
-    `removed_by_rules` is the search's: what the rules kept from it.
+    `removed_by_rules` is the search's: what the rules kept from it. `prompt_version` is that of the template a model was
+    asked with; `asked_as` is the question that a follow-up was understood as.
     """
 
     question: str
@@ -41,3 +43,6 @@ class Answer:
     tiers: Mapping[str, str]
     timings_ms: Mapping[str, float]
     removed_by_rules: Mapping[str, int] = field(default_factory=dict)
+    kind: Kind = "explain"
+    prompt_version: str | None = None
+    asked_as: str | None = None

@@ -67,3 +67,31 @@ def kind_of(question: str) -> Kind:
     """What kind of answer a question asks for."""
     plain = " ".join(question.replace("’", "'").split())
     return next((kind for kind, pattern in _COMPILED if pattern.search(plain)), "explain")
+
+
+# The words that ask, which name nothing that a video could be about.
+_REQUEST = re.compile(
+    _filled(
+        r"^{please}(?:{give}?{a}(?:timeline|chronology|summary|overview|recap|gist|synopsis|comparison)|summari[sz]e|sum up"
+        r"|recap|tl;?dr|compare|contrast)\b\W*(?:(?:of|for|about|on) )?"
+        r"(?:what (?:{a}{film} |is |was )?(?:says?|tells?|shows?|said|told|shown) (?:about|on|of) )?"
+        r"|^what(?: is|'s| are) (?:{film} )?(?=.* about\W*$)|(?<=[\w”\"“»]) about(?=\W*$)"
+        r"|^(?:in )?(?:which|what) {of mine}{film} (?:do(?:es)? \w+ )?(?:{tells} )?"
+        r"|^(?:i (?:remember|recall) |{please}(?:(?:find|show|look for|search for)(?: me)?|where(?: is|'s)) )?"
+        r"{a}(?:that |this )?{few words}{video} (?:{that} )"
+        r"|,? in (?:chronological order|(?:the )?order of time)"
+    ),
+    re.IGNORECASE,
+)
+
+
+def subject_of(question: str) -> str:
+    """What a question is about: it without the words that ask for a video, a summary, a comparison or a timeline.
+
+    The question itself where nothing would be left, and where it asks for none of these.
+    """
+    if kind_of(question) in ("explain", "quote"):
+        return question
+    plain = " ".join(question.replace("’", "'").split())
+    subject = _REQUEST.sub("", plain).strip()
+    return subject if re.search(r"\w", subject) else question
