@@ -9,16 +9,20 @@ from pathlib import Path
 from app.answer import Answer
 from app.chat_model import ChatModel, ChatModelError
 from app.citing import cite
+from app.gathering import arranged
 from guards.citations import check_citations, check_sentence
 from guards.output_filter import OutputFilter, OutputGate
+from guards.privacy import Masker
 from guards.routing import Router
 from guards.sufficiency import MIN_CONFIDENCE, SufficiencyJudge
 from guards.verdict import RouteVerdict
 from ingest.index import Scope
 from ingest.schema import WrongCallError
-from prompts.answer import SentenceReader, build_answer_prompt
+from prompts.answer import SentenceReader, answer_template, build_answer_prompt
 from prompts.draft import Draft, DraftSentence
-from prompts.extractive import extractive_draft
+from prompts.extractive_kinds import kind_draft
+from prompts.filling import template_version
+from prompts.kinds import Kind, kind_of, subject_of
 from retrievers.evidence import Evidence, SearchResult
 from retrievers.rerank import Reranker
 from retrievers.ruled_search import MomentSearcher
@@ -26,7 +30,7 @@ from retrievers.search import Stopwatch, clean_question, spoken_and_seen
 
 EVIDENCE_LIMIT = 6
 EXTRACTIVE_TIER = "extractive"
-NO_SECRETS = OutputFilter()
+NO_SECRETS, NO_MASK = OutputFilter(), Masker()
 OnSentence = Callable[[str], None]
 
 
@@ -36,12 +40,17 @@ def ignore(sentence: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Drafted:
-    """A draft with the tier that wrote it, the instructions it had and, when that was not the configured model, why."""
+    """A draft with the tier that wrote it, the instructions it had and, when that was not the configured model, why.
+
+    `prompt_version` is that of the template that a model was asked with, `evidence` what it read.
+    """
 
     draft: Draft
     tier: str
+    evidence: tuple[Evidence, ...]
     note: str = ""
     instructions: str = ""
+    prompt_version: str | None = None
 
 
 class Answerer:
@@ -56,6 +65,7 @@ class Answerer:
         chat: ChatModel | None,
         prompts_folder: Path | None,
         outputs: OutputFilter = NO_SECRETS,
+        masker: Masker = NO_MASK,
     ) -> None:
         self._router = router
         self._searcher = searcher
@@ -64,10 +74,11 @@ class Answerer:
         self._chat = chat
         self._prompts_folder = prompts_folder
         self._outputs = outputs
+        self._masker = masker
 
     def ask(self, question: str, scope: Scope, on_sentence: OnSentence = ignore) -> Answer:
         """A cited answer, an abstention with the closest moments, or a refusal; `on_sentence` hears each checked sentence."""
-        answer = self._ask(question, scope, on_sentence)
+        answer = masked_answer(self._ask(question, scope, on_sentence), self._masker)
         tiers = {role: self._outputs.redact(name) for role, name in answer.tiers.items()}
         return replace(answer, reason=self._outputs.redact(answer.reason), tiers=tiers)
 
@@ -83,19 +94,22 @@ class Answerer:
         with clock.stage("retrieve"):
             found = self._searcher.search(question, scope, EVIDENCE_LIMIT)
         with clock.stage("judge"):
-            sufficiency = self._judge.judge(question, found.evidence)
+            sufficiency = self._judge.judge(subject_of(question), found.evidence)
         if not sufficiency.passed:
             return _abstention(question, route, found, sufficiency.confidence, sufficiency.reason, clock)
+        kind, found = kind_of(question), arranged(kind_of(question), found)
         with clock.stage("draft"):
-            drafted = self._draft(question, found.evidence, route, on_sentence)
+            drafted = self._draft(kind, question, found.evidence, route, on_sentence)
+        found = replace(found, evidence=drafted.evidence)
         offered = evidence_texts(found.evidence)
         checked, dropped, citations = check_citations(drafted.draft, offered)
-        gate = self._outputs.gate(drafted.instructions)
+        gate = self._gate(drafted.instructions, found.evidence)
         kept = let_out(gate, checked, offered)
         if not kept:
             reason = drafted.note or (f"the reply gave away {gate.withheld}" if gate.withheld else citations.reason)
             confidence = min(sufficiency.confidence, MIN_CONFIDENCE)  # whoever read the evidence found no answer in it
-            return _abstention(question, route, found, confidence, reason, clock, drafted.tier)
+            abstention = _abstention(question, route, found, confidence, reason, clock, drafted.tier)
+            return replace(abstention, kind=kind, prompt_version=drafted.prompt_version)
         return Answer(
             question=question,
             route=route.route,
@@ -109,36 +123,51 @@ class Answerer:
             tiers={**found.tiers, "answer": drafted.tier},
             timings_ms=clock.timings_ms(),
             removed_by_rules=found.removed_by_rules,
+            kind=kind,
+            prompt_version=drafted.prompt_version,
         )
 
     def _draft(
-        self, question: str, evidence: Sequence[Evidence], route: RouteVerdict, on_sentence: OnSentence
+        self, kind: Kind, question: str, evidence: Sequence[Evidence], route: RouteVerdict, on_sentence: OnSentence
     ) -> Drafted:
         """The chat model's draft; the extractive one without a model, when it fails, and where only quotes are allowed."""
         if self._chat and route.route == "answer":
             try:
-                return self._chat_draft(self._chat, question, evidence, on_sentence)
+                return self._chat_draft(self._chat, kind, question, evidence, on_sentence)
             except ChatModelError as error:
-                quoted = self._quote(question, evidence, on_sentence)
-                return Drafted(quoted, EXTRACTIVE_TIER, f"quoted instead of explained: {error}")
-        return Drafted(self._quote(question, evidence, on_sentence), EXTRACTIVE_TIER)
+                quoted = self._quote(kind, question, evidence, on_sentence)
+                return Drafted(quoted, EXTRACTIVE_TIER, tuple(evidence), f"quoted instead of explained: {error}")
+        return Drafted(self._quote(kind, question, evidence, on_sentence), EXTRACTIVE_TIER, tuple(evidence))
 
     def _chat_draft(
-        self, chat: ChatModel, question: str, evidence: Sequence[Evidence], on_sentence: OnSentence
+        self, chat: ChatModel, kind: Kind, question: str, evidence: Sequence[Evidence], on_sentence: OnSentence
     ) -> Drafted:
+        evidence = self._masker.evidence(evidence)
         offered = evidence_texts(evidence)
-        prompt = build_answer_prompt(question, evidence, self._prompts_folder)
-        gate = self._outputs.gate(prompt[0].content)
+        prompt = build_answer_prompt(self._masker.text(question), evidence, self._prompts_folder, kind=kind)
+        version = template_version(answer_template(kind), self._prompts_folder)
+        gate = self._gate(prompt[0].content, evidence)
         reader = SentenceReader()
         for delta in chat.stream(prompt):
             _tell(reader.feed(delta), offered, gate, on_sentence)
         _tell(reader.finish(), offered, gate, on_sentence)
-        return Drafted(reader.draft(), chat.name, instructions=prompt[0].content)
+        return Drafted(reader.draft(), chat.name, evidence, instructions=prompt[0].content, prompt_version=version)
 
-    def _quote(self, question: str, evidence: Sequence[Evidence], on_sentence: OnSentence) -> Draft:
-        draft = extractive_draft(question, evidence, self._similarity)
-        _tell(draft.sentences, evidence_texts(evidence), self._outputs.gate(), on_sentence)
+    def _quote(self, kind: Kind, question: str, evidence: Sequence[Evidence], on_sentence: OnSentence) -> Draft:
+        draft = kind_draft(kind, question, evidence, self._similarity)
+        _tell(draft.sentences, evidence_texts(evidence), self._gate("", evidence), on_sentence)
         return draft
+
+    def _gate(self, instructions: str, evidence: Sequence[Evidence]) -> OutputGate:
+        return self._outputs.gate(instructions, self._masker.knowing(evidence))
+
+
+def masked_answer(answer: Answer, masker: Masker) -> Answer:
+    """The answer with its evidence and quotes masked; its sentences were masked when they were let out."""
+    evidence = masker.evidence(answer.evidence)
+    knowing, offered = masker.knowing(answer.evidence), {item.number: item for item in evidence}
+    citations = tuple(replace(c, evidence=offered[c.number], quote=knowing.text(c.quote)) for c in answer.citations)
+    return replace(answer, evidence=evidence, citations=citations)
 
 
 def evidence_texts(evidence: Sequence[Evidence]) -> dict[int, str]:

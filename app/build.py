@@ -165,15 +165,13 @@ class OpenLibrary:
         judge = SufficiencyJudge(self.similarity)
         chat = make_chat(self.settings)
         outputs = self.outputs
-        return Answerer(Router(), self.gatherer, judge, self.similarity, chat, self.settings.prompts, outputs)
+        return Answerer(Router(), self.gatherer, judge, self.similarity, chat, self.settings.prompts, outputs, self.masker)
 
     @functools.cached_property
     def gatherer(self) -> MomentSearcher:
         """What the answerer asks: summaries, comparisons and timelines need other moments than a search finds first."""
         plain = RuledSearcher(self.rules, self.searcher_over)
-        return Gatherer(
-            self.planned_searcher, plain, lambda tenant: self.rules.videos(tenant, self.catalog.videos(tenant))
-        )
+        return Gatherer(self.planned_searcher, plain, self.rules, self.catalog)
 
     @functools.cached_property
     def masker(self) -> Masker:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
 from app.answer import Answer, Citation
+from guards.privacy import masked_counts
 from ingest.schema import Moment
 from retrievers.evidence import Evidence, SearchResult
 from retrievers.planned_search import PlannedResult
@@ -28,6 +30,10 @@ def answer_json(answer: Answer) -> dict[str, Any]:
         "tiers": dict(answer.tiers),
         "timings_ms": {stage: float(spent) for stage, spent in answer.timings_ms.items()},
         "removed_by_rules": dict(answer.removed_by_rules),
+        "masked": masked_in(answer.evidence, answer.text),
+        "kind": answer.kind,
+        "prompt_version": answer.prompt_version,
+        "asked_as": answer.asked_as,
     }
 
 
@@ -40,6 +46,7 @@ def search_json(result: SearchResult) -> dict[str, Any]:
         "tiers": dict(result.tiers),
         "timings_ms": {stage: float(spent) for stage, spent in result.timings_ms.items()},
         "removed_by_rules": dict(result.removed_by_rules),
+        "masked": masked_in(result.evidence),
         **({"error": result.error} if result.error else {}),
         **({"reason": result.reason} if result.reason else {}),
         **({"plan": plan_json(result)} if isinstance(result, PlannedResult) else {}),
@@ -106,6 +113,11 @@ def citation_json(citation: Citation) -> dict[str, Any]:
         "quote": citation.quote,
         "url": citation.url,
     }
+
+
+def masked_in(evidence: Sequence[Evidence], *more: str) -> dict[str, int]:
+    """How many values of each kind are masked in what these moments, and other texts, show."""
+    return masked_counts([*more, *(f"{item.video.title} {moment_text(item.moment)}" for item in evidence)])
 
 
 def moment_text(moment: Moment) -> str:

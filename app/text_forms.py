@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.answer import Answer, Citation
+from app.json_forms import masked_in
 from ingest.schema import timecode
 from retrievers.evidence import Evidence, SearchResult
 from retrievers.planned_search import PlannedResult
@@ -21,7 +22,7 @@ def answer_text(answer: Answer) -> str:
         lines += [f"  {place(item)}" for item in answer.evidence[:CLOSEST_MOMENTS]]
     by = f", by {safe(answer.tiers['answer'])}" if answer.citations else ""
     lines.append(f"({answer.status}, confidence {answer.confidence:.2f}{by}: {safe(answer.reason)})")
-    lines += rules_lines(answer)
+    lines += rules_lines(answer) + masked_lines(answer)
     return "\n".join(lines)
 
 
@@ -39,7 +40,7 @@ def search_text(result: SearchResult) -> str:
         seen = f"  {item.seen.match} at {timecode(item.seen.seconds)}" if item.seen else ""
         lines.append(f"{item.number:2}. {place(item)}{seen}  ({', '.join(item.channels)})")
         lines.append(f"      {safe(shortened(text))}")
-    return "\n".join([*lines, *rules_lines(result)])
+    return "\n".join([*lines, *rules_lines(result), *masked_lines(result)])
 
 
 def plan_lines(result: PlannedResult) -> list[str]:
@@ -58,6 +59,13 @@ def rules_lines(found: SearchResult | Answer) -> list[str]:
     removed = ", ".join(f"{name} {count}" for name, count in found.removed_by_rules.items())
     told = found.tiers.get("rules", "in force")
     return [f"(removed by rules: {removed})"] * bool(removed) + [f"({told})"] * (told != "in force")
+
+
+def masked_lines(found: SearchResult | Answer) -> list[str]:
+    """How many values are masked in what the moments and the answer show."""
+    masked = masked_in(found.evidence, found.text if isinstance(found, Answer) else "")
+    told = ", ".join(f"{kind} {count}" for kind, count in masked.items())
+    return [f"(masked: {told})"] * bool(told)
 
 
 def place(evidence: Evidence) -> str:

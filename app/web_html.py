@@ -12,7 +12,7 @@ from markupsafe import Markup
 from app.answer import Answer, Citation
 from app.asking import AnsweringLibrary
 from app.citing import moment_url
-from app.json_forms import moment_text, thumbnail_url
+from app.json_forms import masked_in, moment_text, thumbnail_url
 from app.text_forms import shortened
 from ingest.schema import Video, timecode
 from retrievers.evidence import Evidence
@@ -144,6 +144,7 @@ def how(answer: Answer) -> Markup:
     facts += [f"{role}: {name}" for role, name in answer.tiers.items()]
     if "total" in answer.timings_ms:
         facts.append(f"{answer.timings_ms['total'] / 1000:.1f} s")
+    facts += [f"{count} × {kind} masked" for kind, count in masked_in(answer.evidence, answer.text).items()]
     if answer.status == "answered" and answer.reason:
         facts.append(answer.reason)
     return Markup(" · ").join(facts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -34,7 +34,7 @@ NO_PHONE = re.compile(
 )
 
 CAPITALISED = r"[^\W\d_a-zß-öø-ÿ][\w'’-]+"
-NAME = rf"{CAPITALISED}(?: (?:de|da|di|van|von|der|den|bin|al|el|la|le|[A-Z]\.))*(?: {CAPITALISED}){{0,2}}"
+NAME = rf"{CAPITALISED}(?:(?: (?:de|da|di|van|von|der|den|bin|al|el|la|le|[A-Z]\.))* {CAPITALISED}){{0,2}}"
 TITLED = re.compile(rf"\b(?:Mr|Mrs|Ms|Mx|Miss|Dr|Prof|Professor|Doctor|Sir|Dame|Herr|Frau|Monsieur|Madame)\.? ({NAME})")
 INTRODUCED = re.compile(
     rf"(?i:\b(?:my name is|my name's|i am called|i'm|i am|mein name ist|ich heiße|je m'appelle|me llamo)) "
@@ -139,7 +139,7 @@ def introduced_names(text: str) -> list[str]:
     return titled + [match[1] or match[2] for match in INTRODUCED.finditer(text)]
 
 
-def masked_counts(texts: Iterable[str]) -> Mapping[str, int]:
+def masked_counts(texts: Iterable[str]) -> dict[str, int]:
     """How many values of each kind are masked in what is shown."""
     counts = Counter(match[1] for text in texts for match in PLACEHOLDER.finditer(text))
     return {kind: counts[kind] for kind in KINDS if counts[kind]}

@@ -51,7 +51,7 @@ def test_an_answer_has_the_fields_of_the_contract() -> None:
     form = answer_json(answer)
     assert list(form) == [
         "id", "question", "route", "topic", "status", "answer", "citations", "evidence", "confidence", "reason", "tiers", "timings_ms",
-        "removed_by_rules",
+        "removed_by_rules", "masked", "kind", "prompt_version", "asked_as",
     ]  # fmt: skip
     assert form["citations"] == [
         {
@@ -73,7 +73,7 @@ def test_scores_of_numpy_become_json() -> None:
     evidence = dataclasses.replace(make_evidence(1, VIDEO, 0.0, "x"), score=np.float32(0.25))
     form = search_json(SearchResult("q", (evidence,), {"rerank": "off"}, {"total": np.float64(2.0)}))
     assert json.loads(json.dumps(form))["hits"][0]["score"] == 0.25
-    assert list(form) == ["id", "query", "hits", "tiers", "timings_ms", "removed_by_rules"]
+    assert list(form) == ["id", "query", "hits", "tiers", "timings_ms", "removed_by_rules", "masked"]
 
 
 def test_an_id_cannot_leave_its_place_in_an_address() -> None:
