@@ -153,7 +153,7 @@ def in_scope(point: Point, scope: Scope) -> bool:
     return all(set(values) & set(point.labels.get(key, ())) for key, values in scope.labels.items())
 
 
-def named_videos(subject: str, videos: Iterable[Video]) -> list[Video]:
+def named_videos(subject: str, videos: Sequence[Video]) -> list[Video]:
     """The videos whose titles stand in the subject, in its order; else the one whose title holds all of its words."""
     words = tokenize(subject)
     places: dict[int, Video] = {}
@@ -169,7 +169,7 @@ def named_videos(subject: str, videos: Iterable[Video]) -> list[Video]:
     if places:
         return [places[start] for start in sorted(places)]
     asked = {stem(word) for word in words if word not in STOP_WORDS} - VIDEO_WORDS
-    meant = [video for title, video in known if asked and asked <= {stem(word) for word in title}]
+    meant = [video for video in videos if asked and asked <= {stem(word) for word in tokenize(video.title)}]
     return meant if len(meant) == 1 or MANY_VIDEOS & set(words) else []
 
 

@@ -72,8 +72,8 @@ def kind_of(question: str) -> Kind:
 # The words that ask, which name nothing that a video could be about.
 _REQUEST = re.compile(
     _filled(
-        r"^{please}(?:{give}?{a}(?:timeline|chronology|summary|overview|recap|gist|synopsis|comparison)|summari[sz]e|sum up"
-        r"|recap|tl;?dr|compare|contrast)\b\W*(?:(?:of|for|about|on) )?"
+        r"^{please}(?:{give}?{a}(?:timeline|chronology|summary|overview|recap|gist|synopsis|comparison|quotes?)|summari[sz]e"
+        r"|sum up|recap|tl;?dr|compare|contrast|quote)\b\W*(?:(?:of|for|about|on) )?"
         r"(?:what (?:{a}{film} |is |was )?(?:says?|tells?|shows?|said|told|shown) (?:about|on|of) )?"
         r"|^what(?: is|'s| are) (?:{film} )?(?=.* about\W*$)|(?<=[\w”\"“»]) about(?=\W*$)"
         r"|^(?:in )?(?:which|what) {of mine}{film} (?:do(?:es)? \w+ )?(?:{tells} )?"
@@ -90,7 +90,7 @@ def subject_of(question: str) -> str:
 
     The question itself where nothing would be left, and where it asks for none of these.
     """
-    if kind_of(question) in ("explain", "quote"):
+    if kind_of(question) == "explain":
         return question
     plain = " ".join(question.replace("’", "'").split())
     subject = _REQUEST.sub("", plain).strip()

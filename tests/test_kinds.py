@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from prompts.kinds import KINDS, Kind, kind_of
+from prompts.kinds import KINDS, Kind, kind_of, subject_of
 
 ASKED: dict[Kind, tuple[str, ...]] = {
     "recall": (
@@ -92,3 +92,23 @@ def test_ordinary_questions_are_explained() -> None:
     assert len(lines) > 2000
     others = [question for line in lines if kind_of(question := json.loads(line)["question"]) != "explain"]
     assert others == []
+
+
+@pytest.mark.parametrize(
+    ("question", "subject"),
+    [
+        ("Which video explains why the sky is blue?", "why the sky is blue?"),
+        ("Which video mentions mercury?", "mercury?"),
+        ("I remember a video about a chess machine", "a chess machine"),
+        ("Summarise the lighthouse video", "the lighthouse video"),
+        ("Give me a short summary of the honey video", "the honey video"),
+        ("What is “Why the Sky Is Blue” about?", "“Why the Sky Is Blue”?"),
+        ("Compare what the videos say about the length of the wall", "the length of the wall"),
+        ("What is said about oxygen, in chronological order?", "What is said about oxygen?"),
+        ("Quote what is said about the dance", "the dance"),
+        ("Summarise", "Summarise"),
+        ("Why is the sky blue?", "Why is the sky blue?"),
+    ],
+)
+def test_the_words_that_ask_are_no_subject(question: str, subject: str) -> None:
+    assert subject_of(question) == subject
