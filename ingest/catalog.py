@@ -11,6 +11,7 @@ from sqlalchemy import (
     JSON,
     Column,
     Float,
+    Integer,
     MetaData,
     Row,
     String,
@@ -77,6 +78,12 @@ TIMELINES = Table(
     Column("keyframes", JSON, nullable=False),
     Column("channels", JSON, nullable=False),
 )
+VERSIONS = Table(
+    "versions",
+    METADATA,
+    Column("tenant", String, primary_key=True),
+    Column("version", Integer, nullable=False),
+)
 JOBS = Table(
     "jobs",
     METADATA,
@@ -128,6 +135,7 @@ class Catalog:
                 insert(TIMELINES), {"tenant": video.tenant, "video_id": video.video_id, **asdict(timeline)}
             )
             _put_paths(connection, video.tenant, video.video_id, video.paths)
+            _next_version(connection, video.tenant)
 
     def put_paths(self, tenant: str, video_id: str, paths: Sequence[str]) -> None:
         """Remember where a known video lies, instead of what was remembered; its jobs are done."""
@@ -156,6 +164,12 @@ class Catalog:
     def videos(self, tenant: str) -> list[Video]:
         """All videos of a tenant, by title."""
         return sorted(self._read(tenant, None), key=lambda video: (video.title.casefold(), video.video_id))
+
+    def version(self, tenant: str) -> int:
+        """A number that grows whenever a video of the tenant is added, changed or deleted, in this process or another."""
+        query = select(VERSIONS.c.version).where(VERSIONS.c.tenant == check_tenant(tenant))
+        with self._reading() as connection:
+            return connection.execute(query).scalar() or 0
 
     def video_ids(self) -> set[tuple[str, str]]:
         """Every (tenant, video id): for the owner of the library alone."""
@@ -195,6 +209,7 @@ class Catalog:
         with self._writing() as connection:
             _delete(connection, tenant, video_id)
             _end_jobs(connection, tenant, video_id)
+            _next_version(connection, tenant)
             connection.execute(delete(PATHS).where(PATHS.c.tenant == tenant, PATHS.c.video_id == video_id))
             heirs = connection.execute(select(VIDEOS.c.video_id).where(linked).order_by(VIDEOS.c.video_id)).scalars()
             if heir := heirs.first():
@@ -289,6 +304,12 @@ def _put_paths(connection: Connection, tenant: str, video_id: str, paths: Sequen
     connection.execute(delete(PATHS).where(PATHS.c.tenant == tenant, PATHS.c.video_id == video_id))
     for path in dict.fromkeys(paths):
         connection.execute(insert(PATHS), {"tenant": tenant, "video_id": video_id, "path": path})
+
+
+def _next_version(connection: Connection, tenant: str) -> None:
+    own = VERSIONS.c.tenant == tenant
+    if connection.execute(update(VERSIONS).where(own).values(version=VERSIONS.c.version + 1)).rowcount == 0:
+        connection.execute(insert(VERSIONS), {"tenant": tenant, "version": 1})
 
 
 def _end_jobs(connection: Connection, tenant: str, video_id: str) -> None:

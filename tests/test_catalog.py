@@ -54,6 +54,17 @@ def test_tenants_do_not_see_each_other(catalog: Catalog) -> None:
     assert catalog.get("local", "abc") == VIDEO
 
 
+def test_the_version_grows_with_each_change_of_the_tenants_videos(catalog: Catalog, tmp_path: Path) -> None:
+    assert catalog.version("local") == 0
+    catalog.put(VIDEO, TIMELINE)
+    catalog.put(VIDEO, TIMELINE)
+    catalog.put_paths("local", "abc", ["/b/lions.mp4"])
+    catalog.put(replace(VIDEO, tenant="other"), Timeline())
+    assert (catalog.version("local"), catalog.version("other")) == (2, 1)
+    Catalog(f"sqlite:///{tmp_path / 'catalog.sqlite'}").delete("local", "abc")
+    assert (catalog.version("local"), catalog.version("other")) == (3, 1)
+
+
 def test_putting_again_replaces_what_was_there(catalog: Catalog) -> None:
     catalog.put(VIDEO, TIMELINE)
     catalog.put_paths("local", "abc", ["/a/lions.mp4", "/b/copy.mp4"])
