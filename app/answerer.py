@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,6 +33,7 @@ EVIDENCE_LIMIT = 6
 EXTRACTIVE_TIER = "extractive"
 NO_SECRETS, NO_MASK = OutputFilter(), Masker()
 OnSentence = Callable[[str], None]
+OnChecked = Callable[[DraftSentence], None]
 
 
 def ignore(sentence: str) -> None:
@@ -98,12 +100,14 @@ class Answerer:
         if not sufficiency.passed:
             return _abstention(question, route, found, sufficiency.confidence, sufficiency.reason, clock)
         kind, found = kind_of(question), arranged(kind_of(question), found)
+        knowing = self._masker.knowing(found.evidence)
         with clock.stage("draft"):
-            drafted = self._draft(kind, question, found.evidence, route, on_sentence)
+            tell = functools.partial(_told, on_sentence, knowing)
+            drafted = self._draft(kind, question, found.evidence, route, tell)
         found = replace(found, evidence=drafted.evidence)
         offered = evidence_texts(found.evidence)
         checked, dropped, citations = check_citations(drafted.draft, offered)
-        gate = self._gate(drafted.instructions, found.evidence)
+        gate = self._outputs.gate(drafted.instructions)
         kept = let_out(gate, checked, offered)
         if not kept:
             reason = drafted.note or (f"the reply gave away {gate.withheld}" if gate.withheld else citations.reason)
@@ -115,7 +119,7 @@ class Answerer:
             route=route.route,
             topic=route.topic,
             status="restricted" if route.route == "restricted" else "answered",
-            text=" ".join([*(cited_text(sentence) for sentence in kept), *_disclaimer(route)]),
+            text=" ".join([*(shown(sentence, knowing) for sentence in kept), *_disclaimer(route)]),
             citations=cite(question, kept, found.evidence),
             evidence=found.evidence,
             confidence=sufficiency.confidence,
@@ -128,38 +132,40 @@ class Answerer:
         )
 
     def _draft(
-        self, kind: Kind, question: str, evidence: Sequence[Evidence], route: RouteVerdict, on_sentence: OnSentence
+        self, kind: Kind, question: str, evidence: Sequence[Evidence], route: RouteVerdict, tell: OnChecked
     ) -> Drafted:
         """The chat model's draft; the extractive one without a model, when it fails, and where only quotes are allowed."""
         if self._chat and route.route == "answer":
             try:
-                return self._chat_draft(self._chat, kind, question, evidence, on_sentence)
+                return self._chat_draft(self._chat, kind, question, evidence, tell)
             except ChatModelError as error:
-                quoted = self._quote(kind, question, evidence, on_sentence)
+                quoted = self._quote(kind, question, evidence, tell)
                 return Drafted(quoted, EXTRACTIVE_TIER, tuple(evidence), f"quoted instead of explained: {error}")
-        return Drafted(self._quote(kind, question, evidence, on_sentence), EXTRACTIVE_TIER, tuple(evidence))
+        return Drafted(self._quote(kind, question, evidence, tell), EXTRACTIVE_TIER, tuple(evidence))
 
     def _chat_draft(
-        self, chat: ChatModel, kind: Kind, question: str, evidence: Sequence[Evidence], on_sentence: OnSentence
+        self, chat: ChatModel, kind: Kind, question: str, evidence: Sequence[Evidence], tell: OnChecked
     ) -> Drafted:
         evidence = self._masker.evidence(evidence)
         offered = evidence_texts(evidence)
         prompt = build_answer_prompt(self._masker.text(question), evidence, self._prompts_folder, kind=kind)
         version = template_version(answer_template(kind), self._prompts_folder)
-        gate = self._gate(prompt[0].content, evidence)
+        gate = self._outputs.gate(prompt[0].content)
         reader = SentenceReader()
         for delta in chat.stream(prompt):
-            _tell(reader.feed(delta), offered, gate, on_sentence)
-        _tell(reader.finish(), offered, gate, on_sentence)
+            _tell(reader.feed(delta), offered, gate, tell)
+        _tell(reader.finish(), offered, gate, tell)
         return Drafted(reader.draft(), chat.name, evidence, instructions=prompt[0].content, prompt_version=version)
 
-    def _quote(self, kind: Kind, question: str, evidence: Sequence[Evidence], on_sentence: OnSentence) -> Draft:
+    def _quote(self, kind: Kind, question: str, evidence: Sequence[Evidence], tell: OnChecked) -> Draft:
         draft = kind_draft(kind, question, evidence, self._similarity)
-        _tell(draft.sentences, evidence_texts(evidence), self._gate("", evidence), on_sentence)
+        _tell(draft.sentences, evidence_texts(evidence), self._outputs.gate(), tell)
         return draft
 
-    def _gate(self, instructions: str, evidence: Sequence[Evidence]) -> OutputGate:
-        return self._outputs.gate(instructions, self._masker.knowing(evidence))
+
+def shown(sentence: DraftSentence, masker: Masker) -> str:
+    """The sentence, masked, followed by its citations, as `text [1][3]`."""
+    return f"{masker.text(sentence.text)} {''.join(f'[{number}]' for number in sentence.numbers)}"
 
 
 def masked_answer(answer: Answer, masker: Masker) -> Answer:
@@ -175,11 +181,6 @@ def evidence_texts(evidence: Sequence[Evidence]) -> dict[int, str]:
     return {item.number: spoken_and_seen(item.video, item.moment) for item in evidence}
 
 
-def cited_text(sentence: DraftSentence) -> str:
-    """The sentence followed by its citations, as `text [1][3]`."""
-    return f"{sentence.text} {''.join(f'[{number}]' for number in sentence.numbers)}"
-
-
 def let_out(
     gate: OutputGate, checked: Sequence[DraftSentence], offered: Mapping[int, str]
 ) -> tuple[DraftSentence, ...]:
@@ -188,12 +189,14 @@ def let_out(
     return tuple(sentence for sentence in let if sentence)
 
 
-def _tell(
-    sentences: Sequence[DraftSentence], offered: Mapping[int, str], gate: OutputGate, on_sentence: OnSentence
-) -> None:
+def _told(on_sentence: OnSentence, masker: Masker, sentence: DraftSentence) -> None:
+    on_sentence(shown(sentence, masker))
+
+
+def _tell(sentences: Sequence[DraftSentence], offered: Mapping[int, str], gate: OutputGate, tell: OnChecked) -> None:
     checked = [kept for sentence in sentences if (kept := check_sentence(sentence, offered))]
     for sentence in let_out(gate, checked, offered):
-        on_sentence(cited_text(sentence))
+        tell(sentence)
 
 
 def _abstention(

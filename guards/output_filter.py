@@ -11,7 +11,6 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import unquote
 
-from guards.privacy import Masker
 from prompts.draft import DraftSentence
 from prompts.fencing import visible_text
 
@@ -71,9 +70,9 @@ class OutputFilter:
             text = folder.sub(WITHHELD, text)
         return WITHHELD if self.leak(text) else text
 
-    def gate(self, prompt: str, masker: Masker) -> OutputGate:
-        """A gate for the sentences of one reply to `prompt`, which are masked."""
-        return OutputGate(self, prompt, masker)
+    def gate(self, prompt: str = "") -> OutputGate:
+        """A gate for the sentences of one reply to `prompt`."""
+        return OutputGate(self, prompt)
 
 
 class OutputGate:
@@ -82,20 +81,19 @@ class OutputGate:
     A key split over several is seen at the second, and the others stay in.
     """
 
-    def __init__(self, outputs: OutputFilter, prompt: str, masker: Masker) -> None:
+    def __init__(self, outputs: OutputFilter, prompt: str) -> None:
         self._outputs = outputs
-        self._masker = masker
         self._told = frozenset(prompt_windows(prompt))
         self._before = ""
         self.withheld: str | None = None
 
     def let_out(self, sentence: DraftSentence, held: str) -> DraftSentence | None:
-        """The sentence, masked and inert; None from the one on that gives something away, which `withheld` then tells."""
+        """The sentence with inert text; None from the one on that gives something away, which `withheld` then tells."""
         self.withheld = self.withheld or self._outputs.leak(self._before + sentence.text, self._told, held)
         if self.withheld:
             return None
         self._before = (self._before + sentence.text)[-2 * PROMPT_WINDOW :]
-        return DraftSentence(inert(self._masker.text(sentence.text)), sentence.numbers)
+        return DraftSentence(inert(sentence.text), sentence.numbers)
 
 
 def inert(text: str) -> str:

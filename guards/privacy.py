@@ -126,7 +126,8 @@ class Masker:
 
     def _named(self, text: str) -> Iterator[tuple[int, int]]:
         names = [*self.names, *introduced_names(text)]
-        parts = {part for name in names for part in (name, *name.split()) if len(part) >= MIN_NAME_PART}
+        parts = {part for name in names for part in name.split() if len(part) >= MIN_NAME_PART and part[0].isupper()}
+        parts.update(names)
         if parts:
             longest_first = "|".join(re.escape(part) for part in sorted(parts, key=len, reverse=True))
             for match in re.finditer(rf"\b(?:{longest_first})(?: (?:{longest_first}))*\b", text):

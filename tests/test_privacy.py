@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -125,8 +124,12 @@ def test_answers_and_hits_show_no_masked_value(
     playhead: Playhead, contacts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = tmp_path / "names.txt"
-    names.write_text("Ada Lovelace\n", encoding="utf-8")
     assert playhead("ingest", contacts).status == 0
+    monkeypatch.setenv("PLAYHEAD_MASK_NAMES", str(names))
+    names.write_bytes(b"\xff\xfe\xff")
+    assert "one name a line" in playhead("search", "pottery").err
+    names.write_text("Ada Lovelace\n", encoding="utf-8")
+    monkeypatch.delenv("PLAYHEAD_MASK_NAMES")
     question = "How do I register for the pottery workshop?"
     plain = playhead("--json", "ask", question).json
     assert EMAIL in plain["answer"] and plain["masked"] == {}
@@ -172,14 +175,3 @@ def test_the_page_tells_the_count() -> None:
     answer = make_answer("Who?", "“write to ‹e-mail›” [1]", [], evidence)
     library = PlayableLibrary(lambda question, on_sentence: answer, [video])
     assert "3 × e-mail masked" in web_html.turn(library, answer)
-
-
-def test_a_list_of_names_that_cannot_be_read_is_one_line(
-    playhead: Playhead, contacts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    names = tmp_path / "names.txt"
-    names.write_bytes(b"\xff\xfe\xff")
-    assert playhead("ingest", contacts).status == 0
-    monkeypatch.setenv("PLAYHEAD_MASK_NAMES", os.fspath(names))
-    ran = playhead("search", "pottery")
-    assert ran.status == 1 and "one name a line" in ran.err
