@@ -9,6 +9,7 @@ from pathlib import Path
 from prompts.draft import ChatMessage, Draft, DraftSentence
 from prompts.fencing import MARK, Fence, clean_text, unmarked, visible_text
 from prompts.filling import fill_template
+from prompts.json_reply import is_json, read_json_sentences
 from prompts.kinds import Kind
 from retrievers.evidence import Evidence
 
@@ -64,7 +65,10 @@ def read_answer_reply(reply: str) -> Draft:
 
 
 class SentenceReader:
-    """Reads a reply as it arrives. It looks at one character after the other, so its chunks change nothing."""
+    """Reads a reply as it arrives. It looks at one character after the other, so its chunks change nothing.
+
+    Sentences are asked for, and read as they end. A reply in JSON is read at its end.
+    """
 
     def __init__(self) -> None:
         self._raw: list[str] = []
@@ -90,7 +94,7 @@ class SentenceReader:
     def _push(self, character: str) -> list[DraftSentence]:
         self._raw.append(character)
         ready = ""
-        if not self._thinking and starts_sentence(self._pending, character):
+        if not self._thinking and starts_sentence(self._pending, character) and not is_json(self._pending):
             ready, self._pending = self._pending, ""
         self._pending += character
         if character == ">":
@@ -107,7 +111,7 @@ class SentenceReader:
     def _emit(self, text: str) -> list[DraftSentence]:
         if self._not_found:
             return []
-        sentences = list(read_sentences(text))
+        sentences = read_json_sentences(text, read_sentences) if is_json(text) else list(read_sentences(text))
         if not self._sentences and sentences and is_not_found(sentences[0].text):
             self._not_found, sentences = True, []
         # Said after an answer, it is no sentence of the answer.
