@@ -10,21 +10,23 @@ from pathlib import Path
 from app.answer import Answer
 from app.chat_model import ChatModel, ChatModelError
 from app.citing import cite
-from app.gathering import arranged
+from app.gathering import arranged, kept_only
 from guards.citations import check_citations, check_sentence
 from guards.output_filter import OutputFilter, OutputGate
 from guards.privacy import Masker
 from guards.routing import Router
-from guards.sufficiency import MIN_CONFIDENCE, SufficiencyJudge
+from guards.sufficiency import MIN_CONFIDENCE, SufficiencyJudge, SufficiencyVerdict
 from guards.verdict import RouteVerdict
 from ingest.index import Scope
 from ingest.schema import WrongCallError
 from prompts.answer import SentenceReader, answer_template, build_answer_prompt
+from prompts.clarify import CLARIFY_TEMPLATE, build_clarify_prompt, fitting_videos, plain_question, read_clarify_reply
 from prompts.draft import Draft, DraftSentence
 from prompts.extractive_kinds import kind_draft
 from prompts.filling import template_version
-from prompts.kinds import Kind, kind_of, subject_of
+from prompts.kinds import Kind, beside, kind_of, subject_of
 from retrievers.evidence import Evidence, SearchResult
+from retrievers.planned_search import PlannedResult
 from retrievers.rerank import Reranker
 from retrievers.ruled_search import MomentSearcher
 from retrievers.search import Stopwatch, clean_question, spoken_and_seen
@@ -78,13 +80,18 @@ class Answerer:
         self._outputs = outputs
         self._masker = masker
 
-    def ask(self, question: str, scope: Scope, on_sentence: OnSentence = ignore) -> Answer:
-        """A cited answer, an abstention with the closest moments, or a refusal; `on_sentence` hears each checked sentence."""
-        answer = masked_answer(self._ask(question, scope, on_sentence), self._masker)
+    def ask(
+        self, question: str, scope: Scope, on_sentence: OnSentence = ignore, *, may_ask_back: bool = True
+    ) -> Answer:
+        """A cited answer, an abstention with the closest moments, or a refusal; `on_sentence` hears each checked sentence.
+
+        It may be one question back where several videos fit what somebody hardly remembers.
+        """
+        answer = masked_answer(self._ask(question, scope, on_sentence, may_ask_back), self._masker)
         tiers = {role: self._outputs.redact(name) for role, name in answer.tiers.items()}
         return replace(answer, reason=self._outputs.redact(answer.reason), tiers=tiers)
 
-    def _ask(self, question: str, scope: Scope, on_sentence: OnSentence) -> Answer:
+    def _ask(self, question: str, scope: Scope, on_sentence: OnSentence, may_ask_back: bool) -> Answer:
         clock = Stopwatch()
         try:
             question = clean_question(question)
@@ -95,15 +102,22 @@ class Answerer:
             return _refusal(question, route, clock)
         with clock.stage("retrieve"):
             found = self._searcher.search(question, scope, EVIDENCE_LIMIT)
+        candidates = fitting_videos(question, found.evidence) if may_ask_back and route.route == "answer" else ()
+        if candidates:
+            found = kept_only(found, question, candidates)
         with clock.stage("judge"):
-            sufficiency = self._judge.judge(subject_of(question), found.evidence)
+            sufficiency = self._judged(question, found, fuzzy=bool(candidates))
         if not sufficiency.passed:
             return _abstention(question, route, found, sufficiency.confidence, sufficiency.reason, clock)
         kind, found = kind_of(question), arranged(kind_of(question), found)
         knowing = self._masker.knowing(found.evidence)
         with clock.stage("draft"):
             tell = functools.partial(_told, on_sentence, knowing)
-            drafted = self._draft(kind, question, found.evidence, route, tell)
+            drafted = (
+                self._ask_back(question, found.evidence, tell)
+                if candidates
+                else self._draft(kind, question, found.evidence, route, tell)
+            )
         found = replace(found, evidence=drafted.evidence)
         offered = evidence_texts(found.evidence)
         checked, dropped, citations = check_citations(drafted.draft, offered)
@@ -118,7 +132,7 @@ class Answerer:
             question=question,
             route=route.route,
             topic=route.topic,
-            status="restricted" if route.route == "restricted" else "answered",
+            status="clarify" if candidates else "restricted" if route.route == "restricted" else "answered",
             text=" ".join([*(shown(sentence, knowing) for sentence in kept), *_disclaimer(route)]),
             citations=cite(question, kept, found.evidence),
             evidence=found.evidence,
@@ -135,13 +149,41 @@ class Answerer:
         self, kind: Kind, question: str, evidence: Sequence[Evidence], route: RouteVerdict, tell: OnChecked
     ) -> Drafted:
         """The chat model's draft; the extractive one without a model, when it fails, and where only quotes are allowed."""
-        if self._chat and route.route == "answer":
+        if self._chat and route.route == "answer" and not beside(question):
             try:
                 return self._chat_draft(self._chat, kind, question, evidence, tell)
             except ChatModelError as error:
                 quoted = self._quote(kind, question, evidence, tell)
                 return Drafted(quoted, EXTRACTIVE_TIER, tuple(evidence), f"quoted instead of explained: {error}")
         return Drafted(self._quote(kind, question, evidence, tell), EXTRACTIVE_TIER, tuple(evidence))
+
+    def _judged(self, question: str, found: SearchResult, *, fuzzy: bool) -> SufficiencyVerdict:
+        """The judge's verdict, where the program does not know it better."""
+        if fuzzy:
+            return SufficiencyVerdict(True, 0.0, "several videos fit what is remembered")
+        side = beside(question)
+        if side and found.evidence and isinstance(found, PlannedResult) and not found.notes:
+            return SufficiencyVerdict(True, 1.0, f"these are the words right {side} those named")
+        return self._judge.judge(subject_of(question), found.evidence)
+
+    def _ask_back(self, question: str, evidence: Sequence[Evidence], tell: OnChecked) -> Drafted:
+        """One question that tells the candidates apart: the chat model's, else one that names them."""
+        note = ""
+        if self._chat:
+            read = self._masker.evidence(evidence)
+            prompt = build_clarify_prompt(self._masker.text(question), read, self._prompts_folder)
+            version = template_version(CLARIFY_TEMPLATE, self._prompts_folder)
+            try:
+                asked = read_clarify_reply("".join(self._chat.stream(prompt)), read)
+            except ChatModelError as error:
+                asked, note = None, f"asked without the model: {error}"
+            if asked:
+                _tell([asked], evidence_texts(read), self._outputs.gate(prompt[0].content), tell)
+                draft = Draft((asked,), not_found=False, raw=asked.text)
+                return Drafted(draft, self._chat.name, read, "", prompt[0].content, version)
+        asked = plain_question(evidence)
+        _tell([asked], evidence_texts(evidence), self._outputs.gate(), tell)
+        return Drafted(Draft((asked,), not_found=False, raw=asked.text), EXTRACTIVE_TIER, tuple(evidence), note)
 
     def _chat_draft(
         self, chat: ChatModel, kind: Kind, question: str, evidence: Sequence[Evidence], tell: OnChecked

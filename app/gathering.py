@@ -60,7 +60,7 @@ class Gatherer:
             return self._planned.search(question, scope, limit, channels=channels, rerank=rerank)
         if kind == "recall":
             found = self._planned.search(question, scope, LOOKED_AT * limit, channels=channels, rerank=rerank)
-            return kept(found, question, best_of_each(found.evidence, 1)[:limit])
+            return kept_only(found, question, best_of_each(found.evidence, 1)[:limit])
         subject = subject_of(question)
         named = self._named(subject, scope)[:MOST_NAMED]
         words = words_beside(subject, named)
@@ -71,7 +71,9 @@ class Gatherer:
         inside = replace(scope, video_ids=tuple(video.video_id for video in named)) if named else scope
         found = self._planned.search(subject, inside, LOOKED_AT * limit, channels=channels, rerank=rerank)
         chosen = about(subject, found.evidence)
-        return kept(found, question, (best_of_each(chosen, OF_EACH_VIDEO) if kind == "compare" else chosen)[:limit])
+        return kept_only(
+            found, question, (best_of_each(chosen, OF_EACH_VIDEO) if kind == "compare" else chosen)[:limit]
+        )
 
     def _named(self, subject: str, scope: Scope) -> list[Video]:
         """The videos that the subject or, with one video, the scope names."""
@@ -89,7 +91,7 @@ class Gatherer:
         for one in found:
             removed.update(one.removed_by_rules)
         evidence = [item for one in found for item in one.evidence]
-        return replace(kept(found[0], question, evidence), removed_by_rules=dict(removed))
+        return replace(kept_only(found[0], question, evidence), removed_by_rules=dict(removed))
 
 
 def spread_over(
@@ -213,10 +215,10 @@ def arranged(kind: Kind, found: SearchResult) -> SearchResult:
     def place(item: Evidence) -> tuple[str, int, float]:
         return item.video.published_at or "", first[item.video.video_id], item.moment.start_seconds
 
-    return kept(found, found.query, sorted(found.evidence, key=place))
+    return kept_only(found, found.query, sorted(found.evidence, key=place))
 
 
-def kept(found: SearchResult, question: str, chosen: Iterable[Evidence]) -> SearchResult:
+def kept_only(found: SearchResult, question: str, chosen: Iterable[Evidence]) -> SearchResult:
     """A result with only what was chosen of it, numbered again."""
     numbered = tuple(replace(item, number=number) for number, item in enumerate(chosen, start=1))
     return replace(found, query=question, evidence=numbered)

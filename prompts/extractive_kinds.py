@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from ingest.bm25 import content_words, stem
 from prompts.draft import Draft, DraftSentence
 from prompts.extractive import Span, extractive_draft, moment_spans, quoted
-from prompts.kinds import Kind, subject_of
+from prompts.kinds import Kind, beside, subject_of
 from retrievers.evidence import Evidence
 from retrievers.rerank import Reranker
 
@@ -32,6 +33,9 @@ class Quote:
 
 def kind_draft(kind: Kind, question: str, evidence: Sequence[Evidence], similarity: Reranker | None) -> Draft:
     """The draft that answers a kind of question by quoting; every sentence cites the evidence that it stands in."""
+    side = beside(question)
+    if side:
+        return _beside_draft(side, evidence)
     if kind in ("explain", "quote"):
         return extractive_draft(question, evidence, similarity)
     quotes = best_quotes(subject_of(question), evidence, similarity)
@@ -79,6 +83,16 @@ def of_each_video(quotes: Sequence[Quote]) -> list[Quote]:
         if known is None or quote.score > known.score:
             best[quote.evidence.video.video_id] = quote
     return list(best.values())
+
+
+def _beside_draft(side: Literal["before", "after"], evidence: Sequence[Evidence]) -> Draft:
+    """The words of the best moment that adjoin what was named: its first ones after it, its last ones before it."""
+    spans = list(moment_spans(evidence[0])) if evidence else []
+    if side == "before" and spans:
+        end = max(span.pieces[-1][0] for span in spans)
+        spans = [span for span in spans if span.pieces[-1][0] == end]
+    sentences = tuple(DraftSentence(f"“{quoted(span.text)}”", (span.number,)) for span in spans[:1])
+    return Draft(sentences, not_found=not sentences, raw=" ".join(sentence.text for sentence in sentences))
 
 
 def _whole(evidence: Evidence) -> list[Span]:

@@ -69,6 +69,16 @@ def kind_of(question: str) -> Kind:
     return next((kind for kind, pattern in _COMPILED if pattern.search(plain)), "explain")
 
 
+# The time operators of a query that ask for the words beside others.
+_BESIDE = re.compile(r"^\s*(before|after):\s", re.IGNORECASE)
+
+
+def beside(question: str) -> Literal["before", "after"] | None:
+    """The side of what it names whose words a question asks for: `after: "great wall"`."""
+    found = _BESIDE.match(question)
+    return None if not found else "before" if found[1].lower() == "before" else "after"
+
+
 # The words that ask, which name nothing that a video could be about.
 _REQUEST = re.compile(
     _filled(
