@@ -24,6 +24,7 @@ from guards.output_filter import OutputFilter
 from guards.privacy import Masker
 from guards.routing import Router
 from guards.sufficiency import SufficiencyJudge
+from guards.topic_classifier import load_topic_classifier
 from ingest.catalog import Catalog
 from ingest.edge_index import EdgeIndex
 from ingest.index import Scope, VideoIndex
@@ -165,7 +166,8 @@ class OpenLibrary:
         judge = SufficiencyJudge(self.similarity)
         chat = make_chat(self.settings)
         outputs = self.outputs
-        return Answerer(Router(), self.gatherer, judge, self.similarity, chat, self.settings.prompts, outputs, self.masker)
+        router = Router(classifier=load_topic_classifier(self.embedder))
+        return Answerer(router, self.gatherer, judge, self.similarity, chat, self.settings.prompts, outputs, self.masker)
 
     @functools.cached_property
     def gatherer(self) -> MomentSearcher:
