@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from app.chat_model import Usage
 from prompts.kinds import Kind
 from retrievers.evidence import Evidence
 
@@ -28,7 +29,8 @@ class Answer:
     """A cited answer, or an abstention or refusal with its reason; `text` cites as `[2]`. Confidence is 0..1.
 
     `removed_by_rules` is the search's: what the rules kept from it. `prompt_version` is that of the template a model was
-    asked with; `asked_as` is the question that a follow-up was understood as.
+    asked with; `usage` is what the model calls took, None where there were none. `asked_as` is the question that a
+    follow-up was understood as.
     """
 
     question: str
@@ -45,4 +47,5 @@ class Answer:
     removed_by_rules: Mapping[str, int] = field(default_factory=dict)
     kind: Kind = "explain"
     prompt_version: str | None = None
+    usage: Usage | None = None
     asked_as: str | None = None

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import functools
+import operator
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.answer import Answer
-from app.chat_model import ChatModel, ChatModelError
+from app.chat_model import ChatModel, ChatModelError, OnUsage, Usage
 from app.citing import cite
+from app.explaining import Drafted, Explainer, Means, OnSentences, has_words, is_visual
 from app.gathering import arranged, kept_only
 from guards.citations import check_citations, check_sentence
 from guards.output_filter import OutputFilter, OutputGate
@@ -19,7 +22,6 @@ from guards.sufficiency import MIN_CONFIDENCE, SufficiencyJudge, SufficiencyVerd
 from guards.verdict import RouteVerdict
 from ingest.index import Scope
 from ingest.schema import WrongCallError
-from prompts.answer import SentenceReader, answer_template, build_answer_prompt
 from prompts.clarify import CLARIFY_TEMPLATE, build_clarify_prompt, fitting_videos, plain_question, read_clarify_reply
 from prompts.draft import Draft, DraftSentence
 from prompts.extractive_kinds import kind_draft
@@ -34,6 +36,11 @@ from retrievers.search import Stopwatch, clean_question, spoken_and_seen
 EVIDENCE_LIMIT = 6
 EXTRACTIVE_TIER = "extractive"
 NO_SECRETS, NO_MASK = OutputFilter(), Masker()
+# What is left of a question's seconds when the model gives up is enough to quote.
+EXPLAINING_PART = 0.9
+# Moments without words that pictures put among so many first are shown where words hold no answer.
+LOOKED_AT = 3
+LOOKS_LIKE = "These moments look like what you ask."
 OnSentence = Callable[[str], None]
 OnChecked = Callable[[DraftSentence], None]
 
@@ -43,18 +50,17 @@ def ignore(sentence: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Drafted:
-    """A draft with the tier that wrote it, the instructions it had and, when that was not the configured model, why.
+class _Asking:
+    """One question on its way to a draft; `words_suffice` says that the evidence may be quoted."""
 
-    `prompt_version` is that of the template that a model was asked with, `evidence` what it read.
-    """
-
-    draft: Draft
-    tier: str
-    evidence: tuple[Evidence, ...]
-    note: str = ""
-    instructions: str = ""
-    prompt_version: str | None = None
+    kind: Kind
+    question: str
+    scope: Scope
+    route: RouteVerdict
+    words_suffice: bool
+    tell: OnChecked
+    on_usage: OnUsage
+    ends_at: float
 
 
 class Answerer:
@@ -70,6 +76,7 @@ class Answerer:
         prompts_folder: Path | None,
         outputs: OutputFilter = NO_SECRETS,
         masker: Masker = NO_MASK,
+        means: Means | None = None,
     ) -> None:
         self._router = router
         self._searcher = searcher
@@ -79,6 +86,8 @@ class Answerer:
         self._prompts_folder = prompts_folder
         self._outputs = outputs
         self._masker = masker
+        self._means = means or Means()
+        self._explainer = Explainer(chat, prompts_folder, masker, self._means) if chat else None
 
     def ask(
         self, question: str, scope: Scope, on_sentence: OnSentence = ignore, *, may_ask_back: bool = True
@@ -87,12 +96,16 @@ class Answerer:
 
         It may be one question back where several videos fit what somebody hardly remembers.
         """
-        answer = masked_answer(self._ask(question, scope, on_sentence, may_ask_back), self._masker)
+        spent: list[Usage] = []
+        answer = masked_answer(self._ask(question, scope, on_sentence, may_ask_back, spent.append), self._masker)
         tiers = {role: self._outputs.redact(name) for role, name in answer.tiers.items()}
-        return replace(answer, reason=self._outputs.redact(answer.reason), tiers=tiers)
+        usage = functools.reduce(operator.add, spent) if spent else None
+        return replace(answer, reason=self._outputs.redact(answer.reason), tiers=tiers, usage=usage)
 
-    def _ask(self, question: str, scope: Scope, on_sentence: OnSentence, may_ask_back: bool) -> Answer:
-        clock = Stopwatch()
+    def _ask(
+        self, question: str, scope: Scope, on_sentence: OnSentence, may_ask_back: bool, on_usage: OnUsage
+    ) -> Answer:
+        clock, ends_at = Stopwatch(), time.monotonic() + EXPLAINING_PART * self._means.answer_seconds
         try:
             question = clean_question(question)
         except WrongCallError as error:
@@ -107,19 +120,21 @@ class Answerer:
             found = kept_only(found, question, candidates)
         with clock.stage("judge"):
             sufficiency = self._judged(question, found, fuzzy=bool(candidates))
-        if not sufficiency.passed:
-            return _abstention(question, route, found, sufficiency.confidence, sufficiency.reason, clock)
+        alike = look_alikes(found.evidence)
+        looks = bool(alike and self._explainer and route.route == "answer" and self._explainer.sees(alike))
+        if not sufficiency.passed and not looks:
+            abstention = _abstention(question, route, found, sufficiency.confidence, sufficiency.reason, clock)
+            return with_look_alikes(abstention, alike)
         kind, found = kind_of(question), arranged(kind_of(question), found)
         knowing = self._masker.knowing(found.evidence)
         with clock.stage("draft"):
             tell = functools.partial(_told, on_sentence, knowing)
-            drafted = (
-                self._ask_back(question, found.evidence, tell)
-                if candidates
-                else self._draft(kind, question, found.evidence, route, tell)
-            )
+            ask = _Asking(kind, question, scope, route, sufficiency.passed, tell, on_usage, ends_at)
+            drafted = self._ask_back(ask, found.evidence) if candidates else self._draft(ask, found.evidence)
         found = replace(found, evidence=drafted.evidence)
-        offered = evidence_texts(found.evidence)
+        offered = evidence_texts(drafted.offered)
+        for number, claims in drafted.seen.items():
+            offered[number] += f" {claims}"
         checked, dropped, citations = check_citations(drafted.draft, offered)
         gate = self._outputs.gate(drafted.instructions)
         kept = let_out(gate, checked, offered)
@@ -127,7 +142,8 @@ class Answerer:
             reason = drafted.note or (f"the reply gave away {gate.withheld}" if gate.withheld else citations.reason)
             confidence = min(sufficiency.confidence, MIN_CONFIDENCE)  # whoever read the evidence found no answer in it
             abstention = _abstention(question, route, found, confidence, reason, clock, drafted.tier)
-            return replace(abstention, kind=kind, prompt_version=drafted.prompt_version)
+            abstention = replace(abstention, kind=kind, prompt_version=drafted.prompt_version)
+            return with_look_alikes(abstention, alike) if drafted.tier == EXTRACTIVE_TIER else abstention
         return Answer(
             question=question,
             route=route.route,
@@ -136,7 +152,8 @@ class Answerer:
             text=" ".join([*(shown(sentence, knowing) for sentence in kept), *_disclaimer(route)]),
             citations=cite(question, kept, found.evidence),
             evidence=found.evidence,
-            confidence=sufficiency.confidence,
+            # What a picture was found to show answers where words did not; how sure that is has not been measured.
+            confidence=sufficiency.confidence if sufficiency.passed else MIN_CONFIDENCE,
             reason=drafted.note or (citations.reason if dropped else sufficiency.reason),
             tiers={**found.tiers, "answer": drafted.tier},
             timings_ms=clock.timings_ms(),
@@ -145,17 +162,27 @@ class Answerer:
             prompt_version=drafted.prompt_version,
         )
 
-    def _draft(
-        self, kind: Kind, question: str, evidence: Sequence[Evidence], route: RouteVerdict, tell: OnChecked
-    ) -> Drafted:
+    def _draft(self, ask: _Asking, evidence: Sequence[Evidence]) -> Drafted:
         """The chat model's draft; the extractive one without a model, when it fails, and where only quotes are allowed."""
-        if self._chat and route.route == "answer" and not beside(question):
+        note = ""
+        if self._explainer and ask.route.route == "answer" and not beside(ask.question):
             try:
-                return self._chat_draft(self._chat, kind, question, evidence, tell)
+                return self._explainer.explain(
+                    ask.kind, ask.question, evidence, ask.scope, self._listen(ask), ask.on_usage, ask.ends_at
+                )
             except ChatModelError as error:
-                quoted = self._quote(kind, question, evidence, tell)
-                return Drafted(quoted, EXTRACTIVE_TIER, tuple(evidence), f"quoted instead of explained: {error}")
-        return Drafted(self._quote(kind, question, evidence, tell), EXTRACTIVE_TIER, tuple(evidence))
+                note = f"quoted instead of explained: {error}"
+        quoted = self._quote(ask, evidence) if ask.words_suffice else Draft((), not_found=True, raw="")
+        return Drafted(quoted, EXTRACTIVE_TIER, tuple(evidence), tuple(evidence), note)
+
+    def _listen(self, ask: _Asking) -> Callable[[str, Sequence[Evidence]], OnSentences]:
+        """What makes a listener of a reply, from the instructions that its writer has and the evidence it reads."""
+
+        def listen(instructions: str, offered: Sequence[Evidence]) -> OnSentences:
+            gate, texts = self._outputs.gate(instructions), evidence_texts(offered)
+            return lambda sentences: _tell(sentences, texts, gate, ask.tell)
+
+        return listen
 
     def _judged(self, question: str, found: SearchResult, *, fuzzy: bool) -> SufficiencyVerdict:
         """The judge's verdict, where the program does not know it better."""
@@ -166,43 +193,48 @@ class Answerer:
             return SufficiencyVerdict(True, 1.0, f"these are the words right {side} those named")
         return self._judge.judge(subject_of(question), found.evidence)
 
-    def _ask_back(self, question: str, evidence: Sequence[Evidence], tell: OnChecked) -> Drafted:
+    def _ask_back(self, ask: _Asking, evidence: Sequence[Evidence]) -> Drafted:
         """One question that tells the candidates apart: the chat model's, else one that names them."""
         note = ""
         if self._chat:
             read = self._masker.evidence(evidence)
-            prompt = build_clarify_prompt(self._masker.text(question), read, self._prompts_folder)
+            prompt = build_clarify_prompt(self._masker.text(ask.question), read, self._prompts_folder)
             version = template_version(CLARIFY_TEMPLATE, self._prompts_folder)
             try:
-                asked = read_clarify_reply("".join(self._chat.stream(prompt)), read)
+                reply = self._chat.stream(prompt, on_usage=ask.on_usage, ends_at=ask.ends_at)
+                asked = read_clarify_reply("".join(reply), read)
             except ChatModelError as error:
                 asked, note = None, f"asked without the model: {error}"
             if asked:
-                _tell([asked], evidence_texts(read), self._outputs.gate(prompt[0].content), tell)
+                _tell([asked], evidence_texts(read), self._outputs.gate(prompt[0].content), ask.tell)
                 draft = Draft((asked,), not_found=False, raw=asked.text)
-                return Drafted(draft, self._chat.name, read, "", prompt[0].content, version)
+                return Drafted(draft, self._chat.name, read, read, "", prompt[0].content, version)
         asked = plain_question(evidence)
-        _tell([asked], evidence_texts(evidence), self._outputs.gate(), tell)
-        return Drafted(Draft((asked,), not_found=False, raw=asked.text), EXTRACTIVE_TIER, tuple(evidence), note)
+        _tell([asked], evidence_texts(evidence), self._outputs.gate(), ask.tell)
+        draft = Draft((asked,), not_found=False, raw=asked.text)
+        return Drafted(draft, EXTRACTIVE_TIER, tuple(evidence), tuple(evidence), note)
 
-    def _chat_draft(
-        self, chat: ChatModel, kind: Kind, question: str, evidence: Sequence[Evidence], tell: OnChecked
-    ) -> Drafted:
-        evidence = self._masker.evidence(evidence)
-        offered = evidence_texts(evidence)
-        prompt = build_answer_prompt(self._masker.text(question), evidence, self._prompts_folder, kind=kind)
-        version = template_version(answer_template(kind), self._prompts_folder)
-        gate = self._outputs.gate(prompt[0].content)
-        reader = SentenceReader()
-        for delta in chat.stream(prompt):
-            _tell(reader.feed(delta), offered, gate, tell)
-        _tell(reader.finish(), offered, gate, tell)
-        return Drafted(reader.draft(), chat.name, evidence, instructions=prompt[0].content, prompt_version=version)
-
-    def _quote(self, kind: Kind, question: str, evidence: Sequence[Evidence], tell: OnChecked) -> Draft:
-        draft = kind_draft(kind, question, evidence, self._similarity)
-        _tell(draft.sentences, evidence_texts(evidence), self._outputs.gate(), tell)
+    def _quote(self, ask: _Asking, evidence: Sequence[Evidence]) -> Draft:
+        draft = kind_draft(ask.kind, ask.question, evidence, self._similarity)
+        _tell(draft.sentences, evidence_texts(evidence), self._outputs.gate(), ask.tell)
         return draft
+
+
+def look_alikes(evidence: Sequence[Evidence]) -> list[Evidence]:
+    """The moments among the first that only pictures found and that hold no words: there is nothing in them to quote."""
+    return [item for item in evidence[:LOOKED_AT] if is_visual(item) and not has_words(item)]
+
+
+def with_look_alikes(abstention: Answer, alike: Sequence[Evidence]) -> Answer:
+    """The abstention, with citations of the moments that look right: they are shown, and nothing is said of them."""
+    if not alike:
+        return abstention
+    sentence = DraftSentence(LOOKS_LIKE, tuple(item.number for item in alike))
+    return replace(
+        abstention,
+        text=f"No words in the library answer this. {shown(sentence, NO_MASK)}",
+        citations=cite(abstention.question, [sentence], abstention.evidence),
+    )
 
 
 def shown(sentence: DraftSentence, masker: Masker) -> str:

@@ -10,7 +10,7 @@ import random
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
@@ -61,11 +61,12 @@ class UnusableReplyError(ChatModelError):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """The tokens of model calls; `is_estimated` where an endpoint did not count them all."""
+    """The tokens of model calls; `is_estimated` where an endpoint did not count them all, `dollars` where prices are set."""
 
     prompt_tokens: int = 0
     reply_tokens: int = 0
     is_estimated: bool = False
+    dollars: float | None = None
 
     @property
     def total_tokens(self) -> int:
@@ -76,7 +77,21 @@ class Usage:
             self.prompt_tokens + other.prompt_tokens,
             self.reply_tokens + other.reply_tokens,
             self.is_estimated or other.is_estimated,
+            None if self.dollars is None or other.dollars is None else self.dollars + other.dollars,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """Dollars for a million tokens of prompts and of replies."""
+
+    prompt_dollars: float
+    reply_dollars: float
+
+    def priced(self, usage: Usage) -> Usage:
+        """The usage with what it costs."""
+        dollars = usage.prompt_tokens * self.prompt_dollars + usage.reply_tokens * self.reply_dollars
+        return replace(usage, dollars=dollars / 1e6)
 
 
 OnUsage = Callable[[Usage], None]
@@ -116,10 +131,12 @@ class OpenAIChat:
         max_reply_tokens: int = MAX_REPLY_TOKENS,
         model_setting: str = "PLAYHEAD_CHAT_MODEL",
         token_cap: TokenCap | None = None,
+        prices: Prices | None = None,
     ) -> None:
         """`timeout_seconds` bounds each silence, `deadline_seconds` a whole reply with its retries.
 
-        `model_setting` is what an error tells the user to change; `token_cap` may end the spending for a day.
+        `model_setting` is what an error tells the user to change; `token_cap` may end the spending for a day, `prices`
+        turn tokens into dollars.
         """
         self._url = (base_url or OPENAI_BASE_URL).strip().rstrip("/")
         self._host = check_address(self._url)
@@ -132,6 +149,7 @@ class OpenAIChat:
         self._max_reply_tokens = max_reply_tokens
         self._model_setting = model_setting
         self._token_cap = token_cap
+        self._prices = prices
         self._breaker = CircuitBreaker()
 
     def __repr__(self) -> str:
@@ -167,7 +185,7 @@ class OpenAIChat:
             if self._token_cap:
                 self._token_cap.settle(reserved, call.usage().total_tokens)
             if on_usage and call.is_sent:
-                on_usage(call.usage())
+                on_usage(self._prices.priced(call.usage()) if self._prices else call.usage())
 
     def _admit(self, call: _Call) -> int:
         """The tokens set aside for a call; a ChatModelError when it may not be made."""
