@@ -21,6 +21,8 @@ from typing import Any
 from evaluation.bench_corpus import bench_corpus
 from evaluation.bench_images import bench_images
 from evaluation.bench_index import bench_index
+from evaluation.bench_injection import bench_injection
+from evaluation.bench_safety import bench_safety
 from evaluation.bench_scale import bench_scale
 from evaluation.bench_screen_text import bench_screen_text
 from evaluation.bench_seeing import bench_seeing
@@ -84,6 +86,8 @@ def main(wanted: Sequence[str]) -> int:
                 lambda: bench_images(REPOSITORY / "demo" / "videos", media if media.is_dir() else None),
             ),
             "similar": (REPOSITORY, lambda: bench_similar(REPOSITORY / "demo" / "videos")),
+            "injection": (DATA / "safety", lambda: bench_injection(PLAYHEAD, DATA / "safety", folder / "injection")),
+            "safety": (DATA / "safety", lambda: bench_safety(DATA, folder / "spoken")),
             "scale": (REPOSITORY, lambda: bench_scale(folder / "scale")),
         }
         unknown = set(wanted) - set(parts)
