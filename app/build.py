@@ -15,11 +15,14 @@ from urllib.parse import unquote, urlsplit
 
 from threadpoolctl import threadpool_limits
 
+from app.answer_cache import AnswerCache
 from app.answerer import Answerer
-from app.chat_model import ChatModel, OpenAIChat
+from app.chat_model import ChatModel, OpenAIChat, Prices
 from app.describer import MAX_REPLY_TOKENS, ModelDescriber
+from app.explaining import Means
 from app.gathering import Gatherer
 from app.settings import Settings
+from app.token_cap import TokenCap
 from guards.output_filter import OutputFilter
 from guards.privacy import Masker
 from guards.routing import Router
@@ -40,7 +43,7 @@ from ingest.speech import load_transcriber
 from ingest.tags import read_tag_words
 from ingest.text_embedding import TextEmbedder, load_text_embedder
 from ingest.visual_embedding import ImageEmbedder, load_image_embedder
-from retrievers.evidence import SearchResult
+from retrievers.evidence import Evidence, SearchResult
 from retrievers.image_search import ImageSearcher
 from retrievers.moment_tokens import MomentTokens
 from retrievers.planned_search import PlannedSearcher
@@ -167,7 +170,26 @@ class OpenLibrary:
         chat = make_chat(self.settings)
         outputs = self.outputs
         router = Router(classifier=load_topic_classifier(self.embedder))
-        return Answerer(router, self.gatherer, judge, self.similarity, chat, self.settings.prompts, outputs, self.masker)
+        return Answerer(
+            router, self.gatherer, judge, self.similarity, chat, self.settings.prompts, outputs, self.masker, self.means
+        )
+
+    @functools.cached_property
+    def means(self) -> Means:
+        """What a chat model is given beside the question."""
+        return Means(
+            evidence_tokens=self.settings.answer_tokens,
+            answer_seconds=self.settings.answer_seconds,
+            frame=self.frame if self.settings.chat_pictures else None,
+            cache=AnswerCache(self.embedder),
+            library_version=self.catalog.version,
+        )
+
+    def frame(self, evidence: Evidence) -> Path | None:
+        """The picture that stands for a moment; None where none was kept."""
+        moment = evidence.moment
+        seconds = moment.keyframe_seconds[:1]
+        return self.folder.frame_path(moment.tenant, moment.video_id, seconds[0]) if seconds else None
 
     @functools.cached_property
     def gatherer(self) -> MomentSearcher:
@@ -341,6 +363,8 @@ def make_chat(settings: Settings) -> ChatModel | None:
         api_key=settings.openai_api_key,
         model=settings.chat_model,
         deadline_seconds=settings.answer_seconds,
+        token_cap=TokenCap(settings.answer_tokens_a_day) if settings.answer_tokens_a_day else None,
+        prices=Prices(*settings.answer_dollars) if settings.answer_dollars else None,
     )
 
 

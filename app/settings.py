@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -50,6 +51,10 @@ class Settings:
     mask: frozenset[str] = frozenset()
     mask_names: Path | None = None
     answer_seconds: float = 60.0
+    answer_tokens: int = 3000
+    answer_tokens_a_day: int | None = None
+    answer_dollars: tuple[float, float] | None = None
+    chat_pictures: bool = True
     decode_seconds: float = 900.0
     host: str = "127.0.0.1"
     port: int = 7860
@@ -79,12 +84,24 @@ def read_settings(
             raise SettingsError(f"{name} is {value!r}, and must be above 0. Set it to a positive number or unset it.")
         return found
 
+    def prices(name: str) -> tuple[float, float] | None:
+        value = text(name)
+        if value is None:
+            return None
+        try:
+            prompt, reply = (float(part) for part in value.split("/"))
+        except ValueError:
+            prompt = reply = -1.0
+        if not (0 <= prompt < float("inf") and 0 <= reply < float("inf")):
+            raise SettingsError(f"{name} is {value!r}. Write dollars for a million prompt/reply tokens, as 0.4/1.6.")
+        return prompt, reply
+
     def folder(name: str) -> Path | None:
         value = text(name)
         return Path(value).expanduser() if value else None
 
-    def switch(name: str) -> bool:
-        value = (text(name) or "0").casefold()
+    def switch(name: str, default: str = "0") -> bool:
+        value = (text(name) or default).casefold()
         if value not in SWITCHES:
             raise SettingsError(f"{name} is {value!r}. Set it to 1 or 0.")
         return SWITCHES[value]
@@ -139,6 +156,12 @@ def read_settings(
         mask=kinds("PLAYHEAD_MASK"),
         mask_names=file("PLAYHEAD_MASK_NAMES"),
         answer_seconds=number("PLAYHEAD_ANSWER_SECONDS", 60.0),
+        answer_tokens=math.ceil(number("PLAYHEAD_ANSWER_TOKENS", 3000)),
+        answer_tokens_a_day=math.ceil(number("PLAYHEAD_ANSWER_TOKENS_A_DAY", 1))
+        if text("PLAYHEAD_ANSWER_TOKENS_A_DAY")
+        else None,
+        answer_dollars=prices("PLAYHEAD_ANSWER_DOLLARS"),
+        chat_pictures=switch("PLAYHEAD_CHAT_PICTURES", "1"),
         decode_seconds=number("PLAYHEAD_DECODE_SECONDS", 900.0),
         host=text("PLAYHEAD_HOST") or "127.0.0.1",
         port=int(port),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.answer import Answer, Citation
+from app.chat_model import Usage
 from app.json_forms import masked_in
 from ingest.schema import timecode
 from retrievers.evidence import Evidence, SearchResult
@@ -23,7 +24,16 @@ def answer_text(answer: Answer) -> str:
     by = f", by {safe(answer.tiers['answer'])}" if answer.citations else ""
     lines.append(f"({answer.status}, confidence {answer.confidence:.2f}{by}: {safe(answer.reason)})")
     lines += rules_lines(answer) + masked_lines(answer)
+    if answer.usage:
+        lines.append(f"({told_usage(answer.usage)})")
     return "\n".join(lines)
+
+
+def told_usage(usage: Usage) -> str:
+    """What the model calls took, in a few words."""
+    about = "about " if usage.is_estimated else ""
+    cost = f", {about}{usage.dollars:.4f} dollars" if usage.dollars is not None else ""
+    return f"{about}{usage.prompt_tokens:,} tokens asked, {usage.reply_tokens:,} replied{cost}"
 
 
 def search_text(result: SearchResult) -> str:

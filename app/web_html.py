@@ -13,7 +13,7 @@ from app.answer import Answer, Citation
 from app.asking import AnsweringLibrary
 from app.citing import moment_url
 from app.json_forms import masked_in, moment_text, thumbnail_url
-from app.text_forms import shortened
+from app.text_forms import shortened, told_usage
 from ingest.schema import Video, timecode
 from retrievers.evidence import Evidence
 
@@ -145,6 +145,8 @@ def how(answer: Answer) -> Markup:
     if "total" in answer.timings_ms:
         facts.append(f"{answer.timings_ms['total'] / 1000:.1f} s")
     facts += [f"{count} × {kind} masked" for kind, count in masked_in(answer.evidence, answer.text).items()]
+    if answer.usage:
+        facts.append(told_usage(answer.usage))
     if answer.status == "answered" and answer.reason:
         facts.append(answer.reason)
     return Markup(" · ").join(facts)
