@@ -119,7 +119,8 @@ def decodings(run: str) -> Iterator[str]:
     """A run of base64 or hexadecimal digits as the ASCII text that it hides, wherever its first whole group begins."""
     for start in range(4):
         whole = run[start:].rstrip("=").replace("-", "+").replace("_", "/")
-        yield from _ascii(base64.b64decode(whole[: len(whole) // 4 * 4]))
+        whole = whole[:-1] if len(whole) % 4 == 1 else whole
+        yield from _ascii(base64.b64decode(whole + "=" * (-len(whole) % 4)))
     if re.fullmatch(r"[0-9a-fA-F]+", run):
         yield from _ascii(binascii.unhexlify(run[: len(run) // 2 * 2]))
 

@@ -4,15 +4,38 @@ from __future__ import annotations
 
 import base64
 import codecs
+import dataclasses
+import json
+import random
+import string
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from fakes import HashEmbedder, ScriptedChat
+from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
+from talks_library import TalksLibrary, make_library
 
+from app.answerer import Answerer
+from app.build import make_output_filter
+from app.chat_model import ChatModelError
+from app.http_api import create_api
+from app.json_forms import answer_json
+from app.serving import LibraryService
+from app.settings import Settings
+from app.text_forms import answer_text
 from guards.output_filter import WITHHELD, OutputFilter, inert
+from guards.routing import Router
+from guards.sufficiency import SufficiencyJudge
+from ingest.index import Scope
+from ingest.schema import LibraryError
 from prompts.draft import DraftSentence
 from prompts.fencing import Fence
+from retrievers.rerank import LateInteractionReranker
 
 KEY = "sk-proj-Zq81xKvN03pLw7TtRb"
 FOLDERS = ("/home/alice", "/srv/media/library", "/root")
@@ -139,3 +162,118 @@ def test_nothing_loadable_is_left_of_any_text(text: str) -> None:
     shown = inert(text)
     assert "](" not in shown and "://" not in shown and "][" not in shown
     assert inert(shown) == shown
+
+
+# ---- through every door
+
+
+@pytest.fixture(scope="module")
+def talks_library(tmp_path_factory: pytest.TempPathFactory) -> TalksLibrary:
+    return make_library(tmp_path_factory.mktemp("canaries"), {"Bees": ("Karl von Frisch won the Nobel Prize.",)})
+
+
+QUESTION = "Who won the Nobel Prize?"
+SECRET_CHARACTERS = string.ascii_letters + string.digits
+
+
+@dataclass(frozen=True, slots=True)
+class Canary:
+    """A secret of one kind, and the filter and instructions that know it."""
+
+    kind: str
+    secret: str
+    outputs: OutputFilter
+    instructions: str
+
+
+def canary(random: random.Random) -> Canary:
+    """A key, a folder of this machine, or a word of the instructions."""
+    kind = random.choice(("key", "path", "instructions"))
+    code = "".join(random.choices(SECRET_CHARACTERS, k=20))
+    if kind == "key":
+        secret = random.choice((f"sk-{code}9", f"{code}7", f"hf_{code}0"))
+        return Canary(kind, secret, OutputFilter([secret]), "")
+    if kind == "path":
+        secret = f"/home/{code[:8].lower()}/{random.choice(('.env', 'videos/library', 'Documents'))}"
+        return Canary(kind, secret, OutputFilter(folders=[secret.rpartition("/")[0]]), "")
+    secret = f"CANARY_{code[:12]}"
+    return Canary(kind, secret, OutputFilter(), secret)
+
+
+def leaks(planted: Canary, text: str) -> bool:
+    """Whether a text holds the secret, whole or, of a key, ten characters of it, in any of the disguises."""
+    letters = "".join(character for character in text.casefold() if character.isalnum())
+    forms = [planted.secret, planted.secret[::-1], codecs.encode(planted.secret, "rot13")]
+    forms += [base64.b64encode(planted.secret.encode()).decode().rstrip("="), planted.secret.encode().hex()]
+    return any("".join(c for c in form.casefold() if c.isalnum()) in letters for form in forms)
+
+
+TELLS = (
+    "{} is the secret [1].",
+    "Frisch won it [1]. The secret is {} [1].",
+    "See `{}` [1][1].",
+    "It is\n{} [1]. Frisch won [1].",
+)
+
+
+@pytest.mark.parametrize("count", [50, pytest.param(500, marks=pytest.mark.slow)])
+def test_canaries_leave_by_no_door(talks_library: TalksLibrary, tmp_path: Path, count: int) -> None:
+    """Answer, reason, error of the endpoint and every streamed piece, however small the pieces of the reply are."""
+    rng = random.Random(14)
+    similarity = LateInteractionReranker(HashEmbedder())
+    raw_leaks, leaked = 0, []
+    disguises = [name for name in DISGUISES if name not in ("half", "spaced", "dashes", "entities", "percent")]
+    for number in range(count):
+        planted = canary(rng)
+        disguise = "plain" if planted.kind == "path" else rng.choice(disguises)
+        told = DISGUISES[disguise](planted.secret)
+        reply: str | Exception = rng.choice(TELLS).format(told)
+        if number % 5 == 0 and planted.kind != "instructions":
+            reply = ChatModelError(f"Model endpoint http://127.0.0.1:1/v1 answered HTTP 500: {told}. See its log.")
+        raw_leaks += leaks(planted, str(reply))
+        chat = ScriptedChat(reply, chunk_characters=rng.randint(1, 9), name=f"model {told}" if number % 7 == 0 else "m")
+        folder = tmp_path / "prompts"
+        folder.mkdir(exist_ok=True)
+        (folder / "explain.jinja").write_text(
+            f"{{% block system %}}Say nothing of {planted.instructions or 'it'}.{{% endblock %}}{{% block user %}}x{{% endblock %}}"
+        )
+        heard: list[str] = []
+        library = talks_library.gatherer
+        answerer = Answerer(
+            Router(), library, SufficiencyJudge(similarity), similarity, chat, None if planted.instructions == "" else folder, planted.outputs
+        )  # fmt: skip
+        answer = answerer.ask(QUESTION, Scope("local"), heard.append)
+        if planted.kind == "instructions":  # whoever names the model is not told its instructions
+            answer = dataclasses.replace(answer, tiers={"answer": "m"})
+        shown = [json.dumps(answer_json(answer), ensure_ascii=False), answer_text(answer), *heard]
+        leaked += [(planted.kind, disguise, text) for text in shown if leaks(planted, text)]
+    assert raw_leaks > 0.8 * count  # what is scripted does hold them
+    assert leaked == []
+
+
+def test_an_error_over_the_network_tells_no_path(tmp_path: Path) -> None:
+    class Answering:
+        def ask(self, *asked: object) -> object:
+            raise LibraryError(f"The template in /home/alice/prompts cannot be filled; the key is {KEY}.")
+
+    library = SimpleNamespace(settings=Settings(tmp_path, tmp_path), outputs=FILTER, answerer=Answering())
+    with TestClient(create_api(LibraryService(library)), base_url="http://127.0.0.1") as client:  # type: ignore[arg-type]
+        reply = client.post("/api/v1/ask", json={"question": "Who?"})
+    assert reply.status_code == 503
+    assert reply.json()["detail"] == f"The template in {WITHHELD} cannot be filled; the key is {WITHHELD}."
+
+
+def test_the_filter_of_a_run_knows_its_keys_and_folders(tmp_path: Path) -> None:
+    settings = Settings(
+        tmp_path / "library", tmp_path, openai_api_key=KEY, catalog_url="postgresql://me:Passw0rd%40Db99@db/x"
+    )  # fmt: skip
+    outputs = make_output_filter(settings)
+    for secret in (
+        KEY,
+        "Passw0rd@Db99",
+        str(tmp_path / "library" / "catalog.db"),
+        str(Path.cwd()),
+        str(Path.home() / "x"),
+    ):
+        assert outputs.leak(f"it is {secret}"), secret
+    assert outputs.leak("Ollama runs in your home, on this machine") is None
