@@ -35,6 +35,7 @@ from ingest.library import LibraryFolder
 from ingest.points import make_points
 from ingest.reading import Content
 from ingest.schema import Chapter, Description, ScreenText, Timeline, TranscriptSegment, Video
+from prompts.draft import ChatMessage
 from prompts.fencing import MARK, Fence
 from retrievers.moment_tokens import MomentTokens
 from retrievers.rerank import LateInteractionReranker
@@ -159,11 +160,11 @@ class Obedient:
 
     def __init__(self, attack: str) -> None:
         self._attack = attack
-        self.prompts: list[list[object]] = []
+        self.prompts: list[list[ChatMessage]] = []
 
-    def stream(self, messages: Sequence[object]) -> Iterator[str]:
+    def stream(self, messages: Sequence[ChatMessage], **options: object) -> Iterator[str]:
         self.prompts.append(list(messages))
-        reply = obedient(self._attack, messages[0].content)  # type: ignore[attr-defined]
+        reply = obedient(self._attack, messages[0].content)
         yield from (reply[start : start + 5] for start in range(0, len(reply), 5))
 
 
