@@ -102,6 +102,10 @@ class Answerer:
         usage = functools.reduce(operator.add, spent) if spent else None
         return replace(answer, reason=self._outputs.redact(answer.reason), tiers=tiers, usage=usage)
 
+    def is_claimed(self, question: str) -> bool:
+        """Whether the policy has a say in a question."""
+        return self._router.route(question).route != "answer"
+
     def _ask(
         self, question: str, scope: Scope, on_sentence: OnSentence, may_ask_back: bool, on_usage: OnUsage
     ) -> Answer:
