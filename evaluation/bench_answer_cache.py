@@ -87,7 +87,7 @@ def changed(question: str) -> Iterator[str]:
             yield f"{question[: match.start()]}{opposite}{question[match.end() :]}"
     words = question.split()
     yield " ".join([*words[:2], "not", *words[2:]])
-    bare = [re.sub(r"\W", "", word).lower() for word in words]
+    bare = [re.sub(r"[\W_]", "", word).lower() for word in words]
     for at in range(len(words) - 1):
         pair = bare[at], bare[at + 1]
         if all(word and word not in STOP_WORDS for word in pair) and stem(pair[0]) != stem(pair[1]):
