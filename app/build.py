@@ -168,6 +168,10 @@ class OpenLibrary:
 
     @functools.cached_property
     def answerer(self) -> Answerer:
+        return self.answerer_with(self.settings.prompts)
+
+    def answerer_with(self, prompts_folder: Path | None) -> Answerer:
+        """An answerer that takes the templates of a folder, where it has some."""
         judge = SufficiencyJudge(self.similarity)
         outputs = self.outputs
         router = Router(classifier=load_topic_classifier(self.embedder))
@@ -177,7 +181,7 @@ class OpenLibrary:
             judge,
             self.similarity,
             self.chat,
-            self.settings.prompts,
+            prompts_folder,
             outputs,
             self.masker,
             self.means,
