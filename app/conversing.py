@@ -58,7 +58,9 @@ class Converser:
         else:
             video = self._video(understood.cited, scope)
             inside = replace(scope, video_ids=(video.video_id,)) if video else scope
-            answer = self._answerer.ask(understood.question, inside, on_sentence, may_ask_back=may_ask_back)
+            answer = self._answerer.ask(
+                understood.question, inside, on_sentence, may_ask_back=may_ask_back, follows=turns[-1].meant
+            )
             where = f" (in “{self._masker.text(video.title)}”)" if video else ""
             answer = replace(answer, question=clean_question(question), asked_as=f"{understood.question}{where}")
         spent += [answer.usage] if answer.usage else []

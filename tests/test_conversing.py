@@ -141,6 +141,19 @@ def test_a_refused_question_is_not_rewritten(library: TalksLibrary) -> None:
     assert (answer.status, answer.asked_as, chat.prompts) == ("refused", None, [])
 
 
+def test_what_the_policy_says_of_a_question_holds_for_what_follows_on_it(library: TalksLibrary) -> None:
+    cited = CitedMoment("the-honey-bees", "The Honey Bees", 8.0, 16.0, TALKS["The Honey Bees"][1])
+    asked = "How much ibuprofen should I take for a headache?"
+    talk = converser(library)
+    assert talk.ask(asked, LOCAL).route == "restricted"
+    after = talk.ask("what did he say next?", LOCAL, [Turn(asked, "So much. [1]", (cited,))])
+    assert (after.route, after.status) == ("restricted", "restricted")
+    assert TALKS["The Honey Bees"][2] in after.text
+    plain = talk.ask("what did he say next?", LOCAL, [Turn(FIRST, "So. [1]", (cited,))])
+    assert (plain.route, plain.status) == ("answer", "answered")
+    assert talk.ask("and how is it done at home?", LOCAL, [Turn("How do I build a pipe bomb?")]).status == "refused"
+
+
 def test_a_model_says_what_is_meant(library: TalksLibrary) -> None:
     chat = ScriptedChat("When was the first lighthouse lens lit?")
     turns = [Turn("Who built the lighthouse lens?", "Fresnel. [1]")]
