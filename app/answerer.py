@@ -13,7 +13,7 @@ from app.answer import Answer
 from app.chat_model import ChatModel, ChatModelError, OnUsage, Usage
 from app.citing import cite
 from app.explaining import Drafted, Explainer, Means, OnSentences, has_words, is_visual
-from app.gathering import arranged, kept_only
+from app.gathering import ALL_PARTS, PARTS_ABOUT_WORDS, arranged, kept_only, words_beside
 from guards.citations import check_citations, check_sentence
 from guards.output_filter import OutputFilter, OutputGate
 from guards.privacy import Masker
@@ -202,10 +202,15 @@ class Answerer:
         """The judge's verdict, where the program does not know it better."""
         if fuzzy:
             return SufficiencyVerdict(True, 0.0, "several videos fit what is remembered")
+        if found.evidence and found.tiers.get("search") == ALL_PARTS:
+            return SufficiencyVerdict(True, 1.0, "these moments are of all parts of the video")
         side = beside(question)
         if side and found.evidence and isinstance(found, PlannedResult) and not found.notes:
             return SufficiencyVerdict(True, 1.0, f"these are the words right {side} those named")
-        return self._judge.judge(subject_of(question), found.evidence)
+        subject = subject_of(question)
+        if found.tiers.get("search") == PARTS_ABOUT_WORDS:  # that they are of the video named is no sign
+            subject = words_beside(subject, [item.video for item in found.evidence])
+        return self._judge.judge(subject, found.evidence)
 
     def _ask_back(self, ask: _Asking, evidence: Sequence[Evidence]) -> Drafted:
         """One question that tells the candidates apart: the chat model's, else one that names them."""

@@ -28,10 +28,11 @@ ABOUT_WORDS = 0.5
 # A summary quotes a short video no more often than this.
 LEAST_PART_SECONDS = 20.0
 SPEECH = "speech_dense"
+# What is told of a search that went over a whole video.
+ALL_PARTS, PARTS_ABOUT_WORDS = "moments of all parts of the video", "the best moments of all parts of the video"
 # What a title need not hold to be meant by "the lighthouse video".
-VIDEO_WORDS = frozenset(
-    map(stem, ("video", "clip", "recording", "footage", "talk", "lecture", "film", "main", "points"))
-)
+_VIDEO_WORDS = "video clip recording footage talk lecture film main points say said tell told show explain mention"
+VIDEO_WORDS = frozenset(map(stem, _VIDEO_WORDS.split()))
 MANY_VIDEOS = frozenset(("videos", "clips", "recordings", "talks", "lectures", "films"))
 
 
@@ -108,7 +109,7 @@ def spread_over(
         )
     ]
     evidence = tuple(Evidence(n, moment, video, 0.0) for n, (video, moment) in enumerate(chosen, start=1))
-    return SearchResult(question, evidence, {"search": "moments spread over the video"}, {})
+    return SearchResult(question, evidence, {"search": PARTS_ABOUT_WORDS if words else ALL_PARTS}, {})
 
 
 def spread(points: Sequence[Point], words: str, most: int) -> list[Moment]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ingest.bm25 import STOP_WORDS, stem, tokenize
-from prompts.kinds import kind_of
+from prompts.kinds import beside, kind_of
 from retrievers.time_words import VIDEO_NOUN
 
 TURNS_READ = 4
@@ -104,17 +104,21 @@ def follow_up(question: str, turns: Sequence[Turn]) -> FollowUp | None:
     last = turns[-1]
     if last.asked_back:
         return _chosen(plain, last)
-    cited = next((turn.cited for turn in reversed(turns[-TURNS_READ:]) if turn.cited), ())
+    recent = turns[-TURNS_READ:][::-1]
+    cited = next((turn.cited for turn in recent if turn.cited), ())
+    # What was asked for by its place beside other words has no topic of its own.
+    topic = next((turn for turn in recent if not beside(turn.meant)), last)
     side = next((side for side, pattern in _BESIDE.items() if pattern.search(plain)), None)
     if side and cited and (words := _edge(cited, side)):
         return FollowUp(f'{side}: "{words}"', cited[0] if side == "before" else cited[-1])
     if cited and _THAT_VIDEO.search(plain):
         rest = " ".join(_IN_THAT_VIDEO.sub(" ", plain).split()).strip(" ,")
         kept = rest if kind_of(plain) == "explain" and _content(rest) else plain
-        return FollowUp(_with_topic(kept, last) if _leaves_unsaid(kept) else kept, cited[0])
-    if cited and (match := _ORDINAL.search(plain)) and (one := _nth(cited, match[1] or match[2])):
-        return FollowUp(_with_topic(plain, last), one)
-    return FollowUp(_with_topic(plain, last)) if _leaves_unsaid(plain) else None
+        return FollowUp(_completed(kept, topic), cited[0])
+    several = next((turn.cited for turn in recent if len({one.video_id for one in turn.cited}) > 1), cited)
+    if several and (match := _ORDINAL.search(plain)) and (one := _nth(several, match[1] or match[2])):
+        return FollowUp(_completed(plain, topic), one)
+    return FollowUp(_completed(plain, topic)) if _leaves_unsaid(plain) else None
 
 
 def _chosen(plain: str, last: Turn) -> FollowUp:
@@ -156,8 +160,10 @@ def _leaves_unsaid(plain: str) -> bool:
     return bool(other) and not _content(plain[: other.start()] if other else "") and not _MIDDLE_NAME.search(plain)
 
 
-def _with_topic(plain: str, last: Turn) -> str:
-    """The question with the words of the last one that it lacks, in brackets at its end."""
+def _completed(plain: str, last: Turn) -> str:
+    """The question with the words of the last one that it lacks, in brackets at its end, if it leaves any unsaid."""
+    if not _leaves_unsaid(plain):
+        return plain
     said = {stem(word) for word in tokenize(plain)} | _ASKING
     names = _NAME.findall(last.answer)[:1] if _PERSON.search(plain) else []
     words = [word for word in re.findall(r"[\w'’-]+", " ".join([*names, last.meant])) if tokenize(word)]

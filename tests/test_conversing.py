@@ -98,7 +98,7 @@ def test_that_video_limits_the_search(library: TalksLibrary) -> None:
     first = talk.ask(FIRST, LOCAL)
     second = talk.ask("summarise that video", LOCAL, said(first))
     assert {item.video.title for item in second.evidence} == {"The Honey Bees"}
-    assert second.kind == "summarise"
+    assert (second.kind, second.status, second.confidence) == ("summarise", "answered", 1.0)
     assert second.asked_as == "summarise that video (in “The Honey Bees”)"
 
 

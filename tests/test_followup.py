@@ -113,6 +113,18 @@ def test_without_earlier_questions_nothing_follows() -> None:
     assert follow_up("what next?", [Turn("Who sings?")]) is None
 
 
+def test_what_was_asked_by_its_place_gives_no_topic() -> None:
+    between = Turn("what next?", "“Plastic is cheap.” [1]", (LENS,), AFTER)
+    found = follow_up("who designed it?", [ASKED, between])
+    assert found is not None and found.question == "Who designed it (lighthouse lens turn)?"
+
+
+def test_the_second_video_is_of_the_last_answer_that_cited_two() -> None:
+    found = follow_up("does the second video mention mortar?", [TWO, ASKED])
+    assert found is not None
+    assert (found.question, found.cited) == ("does the second video mention mortar?", BEES)
+
+
 def test_a_chain_of_follow_ups_keeps_the_topic() -> None:
     first = follow_up("when was it built?", [ASKED])
     assert first is not None

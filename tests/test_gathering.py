@@ -83,7 +83,7 @@ def test_a_word_that_two_titles_hold_names_both_only_in_the_plural() -> None:
     two = [video("Bread at Home"), video("Bread in a Day")]
     assert named_videos("the bread video", two) == []
     assert named_videos("the bread videos", two) == two
-    assert words_beside("what Bread at Home says about yeast", two[:1]) == "says yeast"
+    assert words_beside("what Bread at Home says about yeast", two[:1]) == "yeast"
 
 
 def test_ordinary_questions_pass_through(library: TalksLibrary) -> None:
@@ -130,6 +130,12 @@ def test_a_summary_of_a_topic_is_of_moments_about_it(library: TalksLibrary) -> N
 def test_the_scope_names_the_video(library: TalksLibrary) -> None:
     found = library.gatherer.search("What is this video about?", Scope("local", ("bread-in-a-day",)), 6)
     assert titles(found.evidence) == ["Bread in a Day"]
+
+
+def test_a_summary_about_what_the_video_does_not_tell_abstains(library: TalksLibrary) -> None:
+    answer = library.answerer().ask("Summarise what The Honey Bees says about submarines and volcanoes", LOCAL)
+    assert answer.status == "abstained"
+    assert library.answerer().ask("What is this video about?", Scope("local", ("the-honey-bees",))).confidence == 1.0
 
 
 def test_a_filter_holds_for_a_named_video(library: TalksLibrary) -> None:
