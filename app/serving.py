@@ -42,7 +42,7 @@ class LibraryService:
             raise PlayheadError(self._library.outputs.redact(str(error))) from error
 
     def videos(self) -> Sequence[Video]:
-        return self._library.catalog.videos(self._scope.tenant)
+        return [self._library.masker.video(video) for video in self._library.catalog.videos(self._scope.tenant)]
 
     def video(self, video_id: str) -> Video | None:
         return self._library.catalog.get(self._scope.tenant, video_id)

@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
-from chat_server import ChatServer, says
 from conftest import Playhead, write_talk
+from fakes import HashEmbedder, ScriptedChat
 from hypothesis import given
 from hypothesis import strategies as st
 from playable_library import PlayableLibrary, make_answer, make_evidence, make_video
+from talks_library import TalksLibrary, make_library
 
 from app import web_html
-from app.settings import SettingsError, read_settings
+from app.answerer import Answerer
+from app.build import make_masker
+from app.json_forms import answer_json
+from app.settings import Settings, SettingsError, read_settings
+from app.text_forms import answer_text
+from guards.output_filter import OutputFilter
 from guards.privacy import KINDS, PLACEHOLDER, Masker, masked_counts
-from ingest.schema import Moment, TranscriptSegment
+from guards.routing import Router
+from guards.sufficiency import SufficiencyJudge
+from ingest.index import Scope
+from ingest.schema import LibraryError, Moment, TranscriptSegment
 from prompts.fencing import MARK
+from retrievers.rerank import LateInteractionReranker
 
 ALL = Masker(frozenset(KINDS), ("Ada Lovelace",))
 EMAIL, PHONE, CARD = "jane.doe@example.org", "+44 20 7946 0958", "4111 1111 1111 1111"
@@ -100,73 +111,75 @@ def test_an_unknown_kind_is_refused() -> None:
         read_settings({"PLAYHEAD_MASK": "fax"})
 
 
-@pytest.fixture
-def contacts(tmp_path: Path) -> Path:
-    """A talk with a person's data in speech and title."""
-    folder = tmp_path / "contacts"
-    folder.mkdir()
-    write_talk(
-        folder,
-        "workshop of Ada Lovelace",
-        (
-            "My name is Grace Hopper and I run the pottery workshop.",
-            f"To register for the pottery workshop write to {EMAIL} or call {PHONE}.",
-            "Bring an apron, the clay is provided by Ada Lovelace.",
-        ),
-    )
-    return folder
-
-
+CONTACTS = (
+    "My name is Grace Hopper and I run the pottery workshop.",
+    f"To register for the pottery workshop write to {EMAIL} or call {PHONE}.",
+    "Bring an apron, the clay is provided by Ada Lovelace.",
+)
+QUESTION = "How do I register for the pottery workshop?"
 SECRETS = (EMAIL, PHONE, "Hopper", "Lovelace")
 
 
-def test_answers_and_hits_show_no_masked_value(
-    playhead: Playhead, contacts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def without_links(document: dict[str, Any]) -> str:
+    """What is shown; the file's own name and the links that play it stay as they are."""
+    for item in [*document.get("evidence", []), *document.get("hits", []), *document.get("citations", [])]:
+        for key in ("url", "video_url", "video_path"):
+            item.pop(key, None)
+    return json.dumps(document, ensure_ascii=False)
+
+
+def test_the_commands_show_no_masked_value(playhead: Playhead, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = tmp_path / "names.txt"
-    assert playhead("ingest", contacts).status == 0
-    monkeypatch.setenv("PLAYHEAD_MASK_NAMES", str(names))
-    names.write_bytes(b"\xff\xfe\xff")
-    assert "one name a line" in playhead("search", "pottery").err
     names.write_text("Ada Lovelace\n", encoding="utf-8")
-    monkeypatch.delenv("PLAYHEAD_MASK_NAMES")
-    question = "How do I register for the pottery workshop?"
-    plain = playhead("--json", "ask", question).json
-    assert EMAIL in plain["answer"] and plain["masked"] == {}
     monkeypatch.setenv("PLAYHEAD_MASK", "1")
     monkeypatch.setenv("PLAYHEAD_MASK_NAMES", str(names))
-    masked = playhead("--json", "ask", question).json
-    assert masked["status"] == "answered" and "‹e-mail›" in masked["answer"]
-    assert masked["citations"][0]["quote"] in masked["answer"]
-    assert set(masked["masked"]) == {"e-mail", "phone", "name"}
-    hits = playhead("--json", "search", "pottery workshop").json
-    assert hits["masked"]["e-mail"] == 1
-    shown = [playhead("ask", question).out, playhead("search", "pottery workshop").out]
-    assert all("(masked: e-mail" in out for out in shown)
-    for document in (masked, hits):  # the file's own name and the links that play it stay as they are
-        for item in [*document.get("evidence", []), *document.get("hits", []), *document.get("citations", [])]:
-            for key in ("url", "video_url", "video_path"):
-                item.pop(key, None)
-    for text in (json.dumps(masked, ensure_ascii=False), json.dumps(hits, ensure_ascii=False), shown[1]):
+    assert playhead("ingest", write_talk(tmp_path, "workshop of Ada Lovelace", CONTACTS)).status == 0
+    answer = playhead("--json", "ask", QUESTION).json
+    assert answer["status"] == "answered" and "‹e-mail›" in answer["answer"]
+    assert answer["citations"][0]["quote"] in answer["answer"]
+    assert set(answer["masked"]) == {"e-mail", "phone", "name"}
+    hits = playhead("search", "pottery workshop").out
+    assert "(masked: e-mail 1, phone 1, name " in hits and "‹name›" in hits
+    for text in (without_links(answer), hits):
         assert not [secret for secret in SECRETS if secret in text]
 
 
-def test_an_endpoint_is_sent_no_masked_value(
-    playhead: Playhead, contacts: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert playhead("ingest", contacts).status == 0
-    with ChatServer(says("To register for the workshop write to ‹e-mail› [1].")) as server:
-        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
-        monkeypatch.setenv("PLAYHEAD_MASK", "e-mail,phone")
-        answer = playhead(
-            "--json", "ask", f"How do I, bob@example.net, register for the pottery workshop? {PHONE}"
-        ).json
-        sent = json.dumps(server.requests, ensure_ascii=False).replace(MARK, " ").replace("\\u00a6", " ")
-    assert answer["status"] == "answered" and answer["answer"].startswith(
-        "To register for the workshop write to ‹e-mail›"
-    )
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> TalksLibrary:
+    return make_library(tmp_path_factory.mktemp("workshop"), {"Workshop of Ada Lovelace": CONTACTS})
+
+
+def answerer(library: TalksLibrary, chat: ScriptedChat | None, masker: Masker) -> Answerer:
+    similarity = LateInteractionReranker(HashEmbedder())
+    judge = SufficiencyJudge(similarity)
+    return Answerer(Router(), library.gatherer, judge, similarity, chat, None, OutputFilter(), masker)
+
+
+@pytest.mark.parametrize("chat", [None, "To register for the workshop write to ‹e-mail›, says Hopper [1]."])
+def test_what_is_told_on_the_way_is_masked_too(workshop: TalksLibrary, chat: str | None) -> None:
+    told: list[str] = []
+    scripted = ScriptedChat(chat) if chat else None
+    answer = answerer(workshop, scripted, ALL).ask(QUESTION, Scope("local"), told.append)
+    assert answer.status == "answered" and " ".join(told) == answer.text
+    assert not [secret for secret in SECRETS if secret in answer.text + without_links(answer_json(answer))]
+    assert "(masked: e-mail" in answer_text(answer)
+    plain = answerer(workshop, None, Masker()).ask(QUESTION, Scope("local"))
+    assert EMAIL in plain.text and answer_json(plain)["masked"] == {}
+
+
+def test_an_endpoint_is_sent_no_masked_value(workshop: TalksLibrary) -> None:
+    chat = ScriptedChat("Write to ‹e-mail› [1].")
+    answerer(workshop, chat, ALL).ask(f"How do I, bob@example.net, {PHONE}, register for it, Lovelace?", Scope("local"))
+    sent = " ".join(message.content for message in chat.prompts[0]).replace(MARK, " ")
     assert "pottery" in sent and "‹e-mail›" in sent
-    assert not [secret for secret in (EMAIL, PHONE, "7946", "bob@") if secret in sent]
+    assert not [secret for secret in (*SECRETS, "7946", "bob@") if secret in sent]
+
+
+def test_a_list_of_names_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+    names = tmp_path / "names.txt"
+    names.write_bytes(b"\xff\xfe\xff")
+    with pytest.raises(LibraryError, match="one name a line"):
+        make_masker(Settings(tmp_path, tmp_path, mask_names=names))
 
 
 def test_the_page_tells_the_count() -> None:
