@@ -98,15 +98,16 @@ class Explainer:
         `listen` makes what hears each sentence that is final, `on_usage` what each call took.
         """
         call = _Call(kind, question, self._masker.evidence(evidence), scope, listen, on_usage, ends_at)
+        remembered = self._remembered(call)
+        if remembered:
+            return remembered
         pictures = self._pictures(call.evidence) if self._sees else {}
-        if not pictures:
-            return self._remembered(call) or self._asked(call, {})
         try:
             return self._asked(call, pictures)
         except ChatModelError as error:
-            if error.status not in BLIND_STATUSES:
+            if not pictures or error.status not in BLIND_STATUSES:
                 raise
-        drafted = self._remembered(call) or self._asked(call, {})
+        drafted = self._asked(call, {})
         self._sees = False
         return drafted
 
@@ -131,14 +132,22 @@ class Explainer:
         numbers = {item.number for item in packed}
         offered = tuple(item for item in readable if item.number in numbers)
         *before, last = build_answer_prompt(self._masker.text(call.question), packed, self._templates, kind=call.kind)
-        shown = tuple(Picture(picture_label(number), jpeg) for number, jpeg in pictures.items())
+        shown = tuple(Picture(picture_label(number), jpeg) for number, jpeg in pictures.items() if number in numbers)
         instructions = "\n".join(message.content for message in before)
         tell = call.listen(instructions, offered)
         draft = self._read([*before, replace(last, pictures=shown)], call, tell, pictures)
         seen: dict[int, str] = {}
-        if pictures:
-            draft, seen = self._checked(draft, call, offered, pictures)
-            tell([one for one in draft.sentences if pictures.keys() & set(one.numbers)])
+        read = draft.sentences
+        claims = [one for one in read if pictures.keys() & set(one.numbers)]
+        if claims:
+            draft, seen = self._checked(draft, claims, call, offered, pictures)
+            tell(
+                [
+                    one
+                    for one, before in zip(draft.sentences, read, strict=True)
+                    if pictures.keys() & set(before.numbers)
+                ]
+            )
         elif draft.sentences and self._means.cache is not None:
             self._means.cache.put(self._key(call), call.question, draft, offered)
         return Drafted(draft, self._chat.name, call.evidence, offered, "", instructions, self._version(call.kind), seen)
@@ -160,15 +169,17 @@ class Explainer:
         return reader.draft()
 
     def _checked(
-        self, draft: Draft, call: _Call, offered: Sequence[Evidence], pictures: Mapping[int, bytes]
+        self,
+        draft: Draft,
+        claims: Sequence[DraftSentence],
+        call: _Call,
+        offered: Sequence[Evidence],
+        pictures: Mapping[int, bytes],
     ) -> tuple[Draft, dict[int, str]]:
-        """The draft without citations of pictures that do not show what is said, and what they do show.
+        """The draft without citations of pictures that do not show what its claims say, and what they do show.
 
         Evidence that also has words keeps its citations: the words may say it.
         """
-        claims = [one for one in draft.sentences if pictures.keys() & set(one.numbers)]
-        if not claims:
-            return draft, {}
         *before, last = build_seeing_prompt(
             [replace(one, numbers=tuple(n for n in one.numbers if n in pictures)) for one in claims], self._templates
         )

@@ -128,12 +128,12 @@ def test_the_model_is_offered_no_times(searcher: Searcher) -> None:
     assert "0:09" not in prompt
 
 
-@pytest.mark.parametrize("question", ["", "   ", "\n", "?"])
+@pytest.mark.parametrize("question", ["", "   ", "\n", "?", "🐝", "((((("])
 def test_an_empty_question_asks_for_one(searcher: Searcher, question: str) -> None:
     assert answerer(searcher).ask(question, Scope("local")).status == "clarify"
 
 
-@pytest.mark.parametrize("question", ["🐝", "\ud800 bees", "%_'; DROP TABLE videos; --", "(((((", "蜜蜂"])
+@pytest.mark.parametrize("question", ["\ud800 bees", "%_'; DROP TABLE videos; --", "蜜蜂"])
 def test_odd_questions_are_answered_or_abstained(searcher: Searcher, question: str) -> None:
     assert answerer(searcher).ask(question, Scope("local")).status in ("answered", "abstained")
 

@@ -401,3 +401,22 @@ def test_an_unfinished_reading_is_listed_until_it_succeeds(
 )
 def test_global_options_may_follow_the_command(given: list[str], hoisted: list[str]) -> None:
     assert hoist_global_options(given) == hoisted
+
+
+def test_the_command_line_tells_what_an_answer_took(
+    playhead: Playhead, talks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert playhead("ingest", talks).status == 0
+    with ChatServer(says("Karl von Frisch won it [1].", prompt_tokens=1200, completion_tokens=30)) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        monkeypatch.setenv("PLAYHEAD_ANSWER_DOLLARS", "0.4/1.6")
+        shown = playhead("ask", "Who won the Nobel Prize for reading the dance?")
+        told = playhead("ask", "--json", "Who won the Nobel Prize for reading the dance?").json
+    assert "Karl von Frisch won it. [1]" in shown.out
+    assert "(1,200 tokens asked, 30 replied, 0.0005 dollars)" in shown.out
+    assert told["usage"] == {
+        "prompt_tokens": 1200, "reply_tokens": 30, "is_estimated": False, "dollars": pytest.approx(0.000528)
+    }  # fmt: skip
+    assert told["tiers"]["answer"] == "scripted-model"
+    monkeypatch.delenv("OPENAI_BASE_URL")
+    assert playhead("ask", "--json", "Who won the Nobel Prize for reading the dance?").json["usage"] is None

@@ -60,6 +60,8 @@ LOCAL = Scope("local")
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> TalksLibrary:
+    import openai  # noqa: F401  a busy machine takes seconds to load it, which are none of an answer's
+
     return make_library(tmp_path_factory.mktemp("talks"), TALKS)
 
 
@@ -379,6 +381,25 @@ def test_when_the_model_has_no_eyes_and_words_hold_nothing_it_is_shown(frame: Ca
         answer = answerer(Showing(silent(1)), openai_chat(server.url), means).ask(RED, LOCAL)
     assert answer.status == "abstained" and LOOKS_LIKE in answer.text and len(server.requests) == 1
     assert "sees no pictures" in answer.reason
+
+
+def test_an_answer_without_pictures_is_remembered_although_some_were_sent(frame: Callable[[Evidence], Path]) -> None:
+    found = Showing(spoken(1, "Karl von Frisch won the Nobel Prize for the bee dance."), silent(2))
+    with ChatServer(says(GOOD)) as server:
+        means = Means(answer_seconds=SECONDS, frame=frame, cache=AnswerCache(None))
+        asked = answerer(found, openai_chat(server.url), means)
+        answers = [asked.ask(QUESTION, LOCAL) for _ in range(2)]
+    assert [answer.text for answer in answers] == ["Karl von Frisch won the Nobel Prize. [1]"] * 2
+    assert len(server.requests) == 1 and answers[1].reason == REMEMBERED
+
+
+def test_what_a_picture_does_not_show_may_still_be_said(frame: Callable[[Evidence], Path]) -> None:
+    heard: list[str] = []
+    found = Showing(spoken(1, "Karl von Frisch won the Nobel Prize for the bee dance."), silent(2))
+    with ChatServer(says("Karl von Frisch won the Nobel Prize [1][2]."), says("NOT FOUND")) as server:
+        asked = answerer(found, openai_chat(server.url), Means(answer_seconds=SECONDS, frame=frame))
+        answer = asked.ask(QUESTION, LOCAL, heard.append)
+    assert answer.text == "Karl von Frisch won the Nobel Prize. [1]" and heard == [answer.text]
 
 
 def test_a_check_that_fails_leaves_no_claim_about_a_picture(frame: Callable[[Evidence], Path]) -> None:

@@ -29,11 +29,27 @@ def test_options_win_over_the_environment() -> None:
         ({"PLAYHEAD_ANSWER_SECONDS": "0"}, "must be above 0"),
         ({"PLAYHEAD_ANSWER_SECONDS": "inf"}, "must be above 0"),
         ({"PLAYHEAD_TENANT": "../other"}, "'../other'"),
+        ({"PLAYHEAD_ANSWER_TOKENS": "0"}, "must be above 0"),
+        ({"PLAYHEAD_ANSWER_TOKENS_A_DAY": "none"}, "is 'none', not a number"),
+        ({"PLAYHEAD_ANSWER_DOLLARS": "0.4"}, "PLAYHEAD_ANSWER_DOLLARS is '0.4'. Write dollars for a million"),
+        ({"PLAYHEAD_ANSWER_DOLLARS": "0.4/-1"}, "as 0.4/1.6"),
+        ({"PLAYHEAD_CHAT_PICTURES": "maybe"}, "Set it to 1 or 0"),
     ],
 )
 def test_a_bad_value_is_told_with_the_remedy(given: dict[str, str], told: str) -> None:
     with pytest.raises((SettingsError, WrongCallError), match=told.replace(".", r"\.")):
         read_settings(given)
+
+
+def test_what_an_answer_may_take() -> None:
+    assert read_settings({}).chat_pictures and read_settings({}).answer_tokens_a_day is None
+    given = {
+        "PLAYHEAD_ANSWER_TOKENS_A_DAY": "5000",
+        "PLAYHEAD_ANSWER_DOLLARS": "0.4/1.6",
+        "PLAYHEAD_CHAT_PICTURES": "0",
+    }
+    settings = read_settings(given)
+    assert (settings.answer_tokens_a_day, settings.answer_dollars, settings.chat_pictures) == (5000, (0.4, 1.6), False)
 
 
 def test_keys_are_not_printed() -> None:
