@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import phonenumbers
 import pytest
 from conftest import Playhead, write_talk
 from fakes import HashEmbedder, ScriptedChat
@@ -65,6 +66,13 @@ def test_what_is_masked(text: str, masked: str) -> None:
 )
 def test_what_is_not_masked(text: str) -> None:
     assert ALL.text(text) == text
+
+
+def test_numbers_of_every_region_are_masked_in_international_form() -> None:
+    numbers = [phonenumbers.example_number(region) for region in sorted(phonenumbers.SUPPORTED_REGIONS)]
+    written = [phonenumbers.format_number(n, phonenumbers.PhoneNumberFormat.INTERNATIONAL) for n in numbers if n]
+    assert len(written) > 200
+    assert [number for number in written if ALL.text(f"Call {number} now") != "Call ‹phone› now"] == []
 
 
 def test_only_the_kinds_asked_for_are_masked() -> None:
