@@ -22,12 +22,12 @@ from prompts.seeing import build_seeing_prompt, picture_label, read_seeing_reply
 from retrievers.evidence import Evidence
 from retrievers.search import Found, is_only_seen, spoken_and_seen_words
 
-# Six moments of a minute take about 2,500. With the instructions and a reply it fits into 4,096, which is what Ollama
-# gives a model that it is told nothing about.
+# Six moments of a minute take about 2,200. With the instructions and a reply that fits into 4,096, which is what Ollama
+# allows by default on a card of less than 24 GiB.
 EVIDENCE_TOKENS = 3000
 MAX_PICTURES = 3
-# How endpoints without eyes answer a request with a picture: OpenAI and vLLM 400, OpenRouter 404, others 415 or 422,
-# llama.cpp 500. One that fails for another reason fails again without the pictures.
+# How models without eyes answer a request with a picture: most with 400, OpenRouter with 404, llama.cpp with 500 (its
+# issues 13566 and 15377). An endpoint that fails for another reason fails again without the pictures.
 BLIND_STATUSES = (400, 404, 415, 422, 500, 501)
 REMEMBERED = "the model answered the same before"
 
