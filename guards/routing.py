@@ -120,7 +120,7 @@ class Router:
 
 
 def _likened(verdict: RouteVerdict) -> RouteVerdict:
-    return replace(verdict, reason=f"it is like questions of which can be said: {verdict.reason}")
+    return replace(verdict, reason=f"by its likeness to known questions, {verdict.reason}")
 
 
 def read_policy(path: Path) -> Policy:
