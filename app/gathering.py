@@ -71,7 +71,7 @@ class Gatherer:
             return self._rules.run(scope.tenant, lambda index: spread_over(index, question, words, named, scope, limit))
         inside = replace(scope, video_ids=tuple(video.video_id for video in named)) if named else scope
         found = self._planned.search(subject, inside, LOOKED_AT * limit, channels=channels, rerank=rerank)
-        chosen = about(subject, found.evidence)
+        chosen = about(words or subject, found.evidence)
         return kept_only(
             found, question, (best_of_each(chosen, OF_EACH_VIDEO) if kind == "compare" else chosen)[:limit]
         )

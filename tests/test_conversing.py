@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from chat_server import ChatServer, fails, says
+from conftest import Playhead, write_talk
 from fakes import ScriptedChat
+from fastapi.testclient import TestClient
 from talks_library import SECONDS_EACH, TalksLibrary, make_library
 
 from app.answer import Answer
+from app.build import OpenLibrary
 from app.chat_model import ChatModelError
 from app.conversing import Converser, turn_of
+from app.http_api import create_api
+from app.serving import LibraryService
+from app.settings import read_settings
 from guards.privacy import Masker
 from ingest.index import Scope
 from prompts.followup import CitedMoment, Turn
@@ -217,3 +225,47 @@ def test_a_template_of_the_user_condenses(library: TalksLibrary, tmp_path: Path)
     talk = Converser(library.answerer(), chat, tmp_path, Masker(), library.catalog.get)
     talk.ask("and when was it lit?", LOCAL, [Turn(FIRST)])
     assert chat.prompts[0][0].content == "MINE"
+
+
+LAMPS = (
+    "Keepers of old burned coal and wood on top of a tower of stone all night long.",
+    "Augustin Fresnel then built a lens of many rings of glass, each of them a prism of its own.",
+    "Sailors could see the lamp behind that lens from more than twenty miles away on a clear night.",
+    "Every tower kept a rhythm of flashes, so that nobody took one harbour for another by mistake.",
+    "Electric bulbs replaced the oil in the lamps when the cables reached the cliffs and the islands.",
+)
+
+
+@pytest.mark.slow
+def test_the_whole_way_over_http_with_an_endpoint(
+    playhead: Playhead, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert playhead("ingest", write_talk(tmp_path, "lamps", LAMPS)).status == 0
+    acts = [
+        says("Augustin Fresnel built it [1]."),
+        says("How far could sailors see the lamp of Augustin Fresnel?"),
+        says("Twenty miles [1]."),
+        fails(400),
+    ]
+    with ChatServer(*acts) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        with (
+            OpenLibrary(read_settings(), "test") as library,
+            TestClient(create_api(LibraryService(library)), base_url="http://127.0.0.1") as client,
+        ):
+
+            def ask(question: str, *history: Any) -> Any:
+                return client.post("/api/v1/ask", json={"question": question, "history": list(history)}).json()
+
+            first = ask("Who built a lens of many rings of glass?")
+            second = ask("and how far could sailors see it?", first)
+            third = ask("what is said right after that?", first)
+            fourth = ask("and how did they know the harbour?", first, second)
+    assert (first["prompt_version"], first["asked_as"], first["kind"]) == ("explain/1", None, "explain")
+    assert second["asked_as"] == "How far could sailors see the lamp of Augustin Fresnel?"
+    assert second["answer"] == "Twenty miles. [1]"
+    assert third["asked_as"].startswith('after: "') and third["tiers"]["answer"] == "extractive"
+    assert any(third["citations"][0]["quote"].startswith(sentence) for sentence in LAMPS[2:])
+    assert "lamp Augustin Fresnel" in fourth["asked_as"]  # the endpoint failed: by rules, and quoted
+    assert fourth["tiers"]["answer"] == "extractive"
+    assert len(server.requests) == 5

@@ -174,6 +174,12 @@ def test_a_timeline_is_in_order_older_videos_first(library: TalksLibrary) -> Non
     assert [item.number for item in answer.evidence] == list(range(1, len(answer.evidence) + 1))
 
 
+def test_a_timeline_of_a_topic_within_a_named_video_is_of_moments_about_it(library: TalksLibrary) -> None:
+    found = library.gatherer.search("Timeline of topic7 and topic40 in The Endless Story", LOCAL, 6)
+    assert titles(found.evidence) == ["The Endless Story"]
+    assert all("topic7" in item.moment.speech or "topic40" in item.moment.speech for item in found.evidence)
+
+
 def test_rules_hold_for_a_summary(tmp_path: Path) -> None:
     ruled = make_library(tmp_path, TALKS, rules="blocked_terms:\n  - gluten\n")
     found = ruled.gatherer.search("Summarise Bread at Home", LOCAL, 6)
