@@ -18,7 +18,7 @@ from guards.citations import check_citations, check_sentence
 from guards.output_filter import OutputFilter, OutputGate
 from guards.privacy import Masker
 from guards.routing import Router
-from guards.sufficiency import MIN_CONFIDENCE, SufficiencyJudge, SufficiencyVerdict
+from guards.sufficiency import SufficiencyJudge, SufficiencyVerdict
 from guards.verdict import RouteVerdict
 from ingest.index import Scope
 from ingest.schema import WrongCallError
@@ -29,7 +29,7 @@ from prompts.filling import template_version
 from prompts.kinds import Kind, beside, kind_of, subject_of
 from retrievers.evidence import Evidence, SearchResult
 from retrievers.planned_search import PlannedResult
-from retrievers.rerank import Reranker
+from retrievers.rerank import LateInteractionReranker
 from retrievers.ruled_search import MomentSearcher
 from retrievers.search import Stopwatch, clean_question, spoken_and_seen
 
@@ -71,7 +71,7 @@ class Answerer:
         router: Router,
         searcher: MomentSearcher,
         judge: SufficiencyJudge,
-        similarity: Reranker | None,
+        similarity: LateInteractionReranker | None,
         chat: ChatModel | None,
         prompts_folder: Path | None,
         outputs: OutputFilter = NO_SECRETS,
@@ -140,7 +140,9 @@ class Answerer:
         kept = let_out(gate, checked, offered)
         if not kept:
             reason = drafted.note or (f"the reply gave away {gate.withheld}" if gate.withheld else citations.reason)
-            confidence = min(sufficiency.confidence, MIN_CONFIDENCE)  # whoever read the evidence found no answer in it
+            confidence = min(
+                sufficiency.confidence, self._judge.threshold
+            )  # whoever read the evidence found no answer in it
             abstention = _abstention(question, route, found, confidence, reason, clock, drafted.tier)
             abstention = replace(abstention, kind=kind, prompt_version=drafted.prompt_version)
             return with_look_alikes(abstention, alike) if drafted.tier == EXTRACTIVE_TIER else abstention
@@ -150,10 +152,10 @@ class Answerer:
             topic=route.topic,
             status="clarify" if candidates else "restricted" if route.route == "restricted" else "answered",
             text=" ".join([*(shown(sentence, knowing) for sentence in kept), *_disclaimer(route)]),
-            citations=cite(question, kept, found.evidence),
+            citations=cite(question, kept, found.evidence, self._similarity),
             evidence=found.evidence,
             # What a picture was found to show answers where words did not; how sure that is has not been measured.
-            confidence=sufficiency.confidence if sufficiency.passed else MIN_CONFIDENCE,
+            confidence=sufficiency.confidence if sufficiency.passed else self._judge.threshold,
             reason=drafted.note or (citations.reason if dropped else sufficiency.reason),
             tiers={**found.tiers, "answer": drafted.tier},
             timings_ms=clock.timings_ms(),

@@ -135,7 +135,7 @@ def test_an_empty_question_asks_for_one(searcher: Searcher, question: str) -> No
 
 @pytest.mark.parametrize("question", ["🐝", "\ud800 bees", "%_'; DROP TABLE videos; --", "(((((", "蜜蜂"])
 def test_odd_questions_are_answered_or_abstained(searcher: Searcher, question: str) -> None:
-    assert answerer(searcher).ask(question, Scope("local")).status in ("answered", "abstained")
+    assert answerer(searcher).ask(question, Scope("local")).status in ("answered", "abstained", "clarify")
 
 
 @pytest.mark.parametrize(
