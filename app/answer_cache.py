@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
@@ -10,73 +9,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ingest.bm25 import STOP_WORDS, stem, tokenize
 from ingest.index import Scope
 from ingest.text_embedding import TextEmbedder, Vectors
 from prompts.draft import Draft, DraftSentence
+from prompts.question_form import SAME_MEANING, Form, question_form, without_courtesies
 from retrievers.diversity import shared_part
 from retrievers.evidence import Evidence
 
 # Drafts of a few sentences: 500 take about 2 MB.
 MAX_DRAFTS = 500
-# Cosine by MiniLM. Of two questions with the same form one may still mean something else where two words have one stem:
-# "the age of the universe" and "of the university" (0.61). Rewordings with the same form score 0.88 and more.
-SAME_MEANING = 0.85
 # Two moments are the same place when they share this part of the shorter one.
 SAME_PLACE = 0.5
-
-COURTESY = re.compile(
-    r"^(?:please|okay|ok|hi|hello|hey|so|well|and|now|then)\b[\s,.!]*"
-    r"|^(?:can|could|would|will) you (?:please )?(?:tell|explain|show|say|describe|remind)(?: to)?(?: me| us)?\b"
-    r"|^(?:tell|remind)(?: me| us)\b|^(?:do|does) (?:you|anyone|anybody|someone|somebody) know\b"
-    r"|^i(?:'d| would) (?:like|love) to (?:know|learn|hear|understand)\b|^i (?:want|need) to (?:know|learn)\b"
-    r"|^i(?:'m| am) (?:wondering|curious)\b|^i wonder\b"
-    r"|^(?:in|according to|from) (?:the|this|these|my) videos?,"
-    r"|\b(?:in|according to|from) (?:the|this|these|my) videos?\W*$|\b(?:please|thanks|thank you)\W*$",
-    re.IGNORECASE,
-)
-APOSTROPHE_IS = re.compile(r"\b(what|who|where|when|how|why|that|there)['’]s\b", re.IGNORECASE)
-SAYS_NOTHING = frozenset(["a", "an", "the", "do", "does", "s"])
-# Where these stand depends on whether a question is asked outright ("what is it") or within another ("tell me what it is").
-HELPERS = {
-    "is": "is",
-    "are": "is",
-    "was": "was",
-    "were": "was",
-    "did": "did",
-    "has": "has",
-    "have": "has",
-    "had": "had",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """What a question says, without courtesies and articles: its words in their order, and its helping verbs.
-
-    Words of content are stemmed; question words, negations, prepositions and numbers stand as they are.
-    """
-
-    words: tuple[str, ...]
-    helpers: frozenset[str]
-
-
-def plain_question(question: str) -> str:
-    """The question without what is only said to be polite; as it is where nothing else is left."""
-    plain = APOSTROPHE_IS.sub(r"\1 is", question).strip()
-    while (shorter := COURTESY.sub("", plain).strip()) != plain:
-        if not tokenize(shorter):
-            break
-        plain = shorter
-    return plain
-
-
-def question_form(question: str) -> Form:
-    """The form of a question; two questions of one form ask the same but for words that share a stem."""
-    plain = plain_question(question)
-    tokens = [token for token in tokenize(plain) if token not in SAYS_NOTHING] or tokenize(plain)
-    words = tuple(token if token in STOP_WORDS else stem(token) for token in tokens if token not in HELPERS)
-    return Form(words, frozenset(HELPERS[token] for token in tokens if token in HELPERS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +86,11 @@ class AnswerCache:
             while len(self._entries) > MAX_DRAFTS:
                 self._entries.popitem(last=False)
 
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._entries.clear()
+
     def _forget_before(self, key: CacheKey) -> None:
         """Let go of what a tenant's library held before it changed: it may have been deleted."""
         old = [
@@ -154,7 +102,7 @@ class AnswerCache:
             del self._entries[place]
 
     def _embed(self, question: str) -> Vectors | None:
-        return self._embedder.embed([plain_question(question)])[0] if self._embedder else None
+        return self._embedder.embed([without_courtesies(question)])[0] if self._embedder else None
 
     def _means_the_same(self, entry: _Entry, question: str) -> bool:
         if entry.question == question:

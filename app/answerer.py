@@ -90,20 +90,32 @@ class Answerer:
         self._explainer = Explainer(chat, prompts_folder, masker, self._means) if chat else None
 
     def ask(
-        self, question: str, scope: Scope, on_sentence: OnSentence = ignore, *, may_ask_back: bool = True
+        self,
+        question: str,
+        scope: Scope,
+        on_sentence: OnSentence = ignore,
+        *,
+        may_ask_back: bool = True,
+        follows: str = "",
     ) -> Answer:
         """A cited answer, an abstention with the closest moments, or a refusal; `on_sentence` hears each checked sentence.
 
-        It may be one question back where several videos fit what somebody hardly remembers.
+        It may be one question back where several videos fit what somebody hardly remembers. What the policy says of the
+        question that this one `follows` holds for it too.
         """
         spent: list[Usage] = []
-        answer = masked_answer(self._ask(question, scope, on_sentence, may_ask_back, spent.append), self._masker)
+        answer = self._ask(question, scope, on_sentence, may_ask_back, follows, spent.append)
+        answer = masked_answer(answer, self._masker)
         tiers = {role: self._outputs.redact(name) for role, name in answer.tiers.items()}
         usage = functools.reduce(operator.add, spent) if spent else None
         return replace(answer, reason=self._outputs.redact(answer.reason), tiers=tiers, usage=usage)
 
+    def is_claimed(self, question: str) -> bool:
+        """Whether the policy has a say in a question."""
+        return self._router.route(question).route != "answer"
+
     def _ask(
-        self, question: str, scope: Scope, on_sentence: OnSentence, may_ask_back: bool, on_usage: OnUsage
+        self, question: str, scope: Scope, on_sentence: OnSentence, may_ask_back: bool, follows: str, on_usage: OnUsage
     ) -> Answer:
         clock, ends_at = Stopwatch(), time.monotonic() + EXPLAINING_PART * self._means.answer_seconds
         try:
@@ -111,6 +123,8 @@ class Answerer:
         except WrongCallError as error:
             return clarification(question, str(error))
         route = self._router.route(question)
+        if route.route == "answer" and follows:
+            route = self._router.route(follows)
         if route.route in ("refused", "support"):
             return _refusal(question, route, clock)
         with clock.stage("retrieve"):

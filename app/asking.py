@@ -12,6 +12,7 @@ from typing import Protocol
 
 from app.answer import Answer
 from ingest.schema import PlayheadError, Video
+from prompts.followup import Turn
 from retrievers.evidence import SearchResult
 
 QUESTIONS_AT_ONCE = 4
@@ -21,8 +22,11 @@ LOG = logging.getLogger(__name__)
 class AnsweringLibrary(Protocol):
     """One tenant's open library; every method may be called from several threads."""
 
-    def ask(self, question: str, on_sentence: Callable[[str], None] = ...) -> Answer:
-        """The complete answer; `on_sentence` hears each sentence on the way, as it becomes final."""
+    def ask(self, question: str, on_sentence: Callable[[str], None] = ..., turns: Sequence[Turn] = ()) -> Answer:
+        """The complete answer; `on_sentence` hears each sentence on the way, as it becomes final.
+
+        `turns` are what was asked and answered before, the oldest first.
+        """
 
     def search(self, query: str, limit: int) -> SearchResult:
         """The best `limit` moments."""
@@ -47,7 +51,7 @@ class Asker:
         self._library = library
         self._seats = asyncio.Semaphore(QUESTIONS_AT_ONCE)
 
-    async def tell(self, question: str) -> AsyncIterator[str | Answer | Exception]:
+    async def tell(self, question: str, turns: Sequence[Turn] = ()) -> AsyncIterator[str | Answer | Exception]:
         """Each sentence as it becomes final, then the answer, or the error that came instead."""
         told: asyncio.Queue[str | Answer | Exception] = asyncio.Queue()
         loop = asyncio.get_running_loop()
@@ -58,7 +62,8 @@ class Asker:
 
         def work() -> None:
             try:
-                later(told.put_nowait, self._library.ask(question, lambda sentence: later(told.put_nowait, sentence)))
+                answer = self._library.ask(question, lambda sentence: later(told.put_nowait, sentence), turns)
+                later(told.put_nowait, answer)
             except Exception as error:
                 later(told.put_nowait, error)
             finally:
@@ -71,9 +76,9 @@ class Asker:
             yield item
         yield item
 
-    async def ask(self, question: str) -> Answer | Exception:
+    async def ask(self, question: str, turns: Sequence[Turn] = ()) -> Answer | Exception:
         """What `tell` ends with."""
-        async for item in self.tell(question):
+        async for item in self.tell(question, turns):
             last = item
         assert not isinstance(last, str)
         return last

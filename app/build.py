@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 from app.answer_cache import AnswerCache
 from app.answerer import Answerer
 from app.chat_model import ChatModel, OpenAIChat, Prices
+from app.conversing import Converser
 from app.describer import MAX_REPLY_TOKENS, ModelDescriber
 from app.explaining import Means
 from app.gathering import Gatherer
@@ -124,6 +125,7 @@ class OpenLibrary:
         """Rewrite the stores, so that no byte of deleted videos is left in them."""
         self.index.purge()
         self.catalog.purge()
+        self.answer_cache.clear()
 
     @functools.cached_property
     def searcher(self) -> Searcher:
@@ -166,12 +168,23 @@ class OpenLibrary:
 
     @functools.cached_property
     def answerer(self) -> Answerer:
+        return self.answerer_with(self.settings.prompts)
+
+    def answerer_with(self, prompts_folder: Path | None) -> Answerer:
+        """An answerer that takes the templates of a folder, where it has some."""
         judge = SufficiencyJudge(self.similarity)
-        chat = make_chat(self.settings)
         outputs = self.outputs
         router = Router(classifier=load_topic_classifier(self.embedder))
         return Answerer(
-            router, self.gatherer, judge, self.similarity, chat, self.settings.prompts, outputs, self.masker, self.means
+            router,
+            self.gatherer,
+            judge,
+            self.similarity,
+            self.chat,
+            prompts_folder,
+            outputs,
+            self.masker,
+            self.means,
         )
 
     @functools.cached_property
@@ -181,15 +194,30 @@ class OpenLibrary:
             evidence_tokens=self.settings.answer_tokens,
             answer_seconds=self.settings.answer_seconds,
             frame=self.frame if self.settings.chat_pictures else None,
-            cache=AnswerCache(self.embedder),
+            cache=self.answer_cache,
             library_version=self.catalog.version,
         )
+
+    @functools.cached_property
+    def answer_cache(self) -> AnswerCache:
+        """What the chat model answered before, in this process."""
+        return AnswerCache(self.embedder)
 
     def frame(self, evidence: Evidence) -> Path | None:
         """The picture that stands for a moment; None where none was kept."""
         moment = evidence.moment
         seconds = moment.keyframe_seconds[:1]
         return self.folder.frame_path(moment.tenant, moment.video_id, seconds[0]) if seconds else None
+
+    @functools.cached_property
+    def chat(self) -> ChatModel | None:
+        """One for answers and for what follow-ups mean, so that a failing endpoint is left alone by both."""
+        return make_chat(self.settings)
+
+    @functools.cached_property
+    def converser(self) -> Converser:
+        """The answerer for questions that follow on others."""
+        return Converser(self.answerer, self.chat, self.settings.prompts, self.masker, self.catalog.get)
 
     @functools.cached_property
     def gatherer(self) -> MomentSearcher:

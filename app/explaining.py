@@ -127,7 +127,7 @@ class Explainer:
         readable = [item for item in call.evidence if item.number in pictures or has_words(item)]
         packed = pack_evidence(call.question, readable, self._means.evidence_tokens)
         if not packed:
-            return Drafted(Draft((), True, ""), self._chat.name, call.evidence, ())
+            raise UnusableReplyError(f"{self._chat.name} sees no pictures, and there is nothing else to read.")
         numbers = {item.number for item in packed}
         offered = tuple(item for item in readable if item.number in numbers)
         *before, last = build_answer_prompt(self._masker.text(call.question), packed, self._templates, kind=call.kind)
@@ -139,7 +139,7 @@ class Explainer:
         if pictures:
             draft, seen = self._checked(draft, call, offered, pictures)
             tell([one for one in draft.sentences if pictures.keys() & set(one.numbers)])
-        elif draft.sentences and self._means.cache:
+        elif draft.sentences and self._means.cache is not None:
             self._means.cache.put(self._key(call), call.question, draft, offered)
         return Drafted(draft, self._chat.name, call.evidence, offered, "", instructions, self._version(call.kind), seen)
 
@@ -195,7 +195,7 @@ class Explainer:
     def _remembered(self, call: _Call) -> Drafted | None:
         """The draft of before, which every guard reads again."""
         cache = self._means.cache
-        draft = cache.find(self._key(call), call.question, call.evidence) if cache else None
+        draft = cache.find(self._key(call), call.question, call.evidence) if cache is not None else None
         if draft is None:
             return None
         *before, _ = build_answer_prompt("", (), self._templates, kind=call.kind)

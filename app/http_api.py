@@ -17,21 +17,53 @@ from app.json_forms import answer_json, search_json
 from app.video_forms import videos_json
 from app.web_guard import guard
 from ingest.schema import PlayheadError
+from prompts.followup import CitedMoment, Turn
 from retrievers.search import MAX_QUESTION_CHARACTERS
 
 API = "/api/v1"
 MAX_HITS = 100
 MAX_BODY_BYTES = 256 << 10
+MAX_TURNS, MAX_CITATIONS = 20, 50
+MAX_TOLD_CHARACTERS, MAX_TITLE_CHARACTERS = 20_000, 2000
 # Pictures of a video never change, but a deleted video's should not stay in the browser for long.
 PICTURE_CACHE_SECONDS = 3600
 WRONG_CALL, AWAY, CRASHED = 422, 503, 500
 
 
+class CitationBody(BaseModel):
+    """A citation of an earlier answer, as it came."""
+
+    video_id: str = Field(max_length=100)
+    video_title: str = Field(default="", max_length=MAX_TITLE_CHARACTERS)
+    start_seconds: float = Field(ge=0, allow_inf_nan=False)
+    end_seconds: float = Field(ge=0, allow_inf_nan=False)
+    quote: str = Field(default="", max_length=MAX_TOLD_CHARACTERS)
+
+
+class TurnBody(BaseModel):
+    """An earlier answer, as it came; of its fields only these are read."""
+
+    question: str = Field(max_length=MAX_QUESTION_CHARACTERS)
+    answer: str = Field(default="", max_length=MAX_TOLD_CHARACTERS)
+    asked_as: str | None = Field(default=None, max_length=2 * MAX_QUESTION_CHARACTERS)
+    status: str = Field(default="", max_length=20)
+    citations: list[CitationBody] = Field(default=[], max_length=MAX_CITATIONS)
+
+    def turn(self) -> Turn:
+        """The turn; ValueError for a moment that ends before it starts."""
+        cited = tuple(
+            CitedMoment(one.video_id, one.video_title, one.start_seconds, one.end_seconds, one.quote)
+            for one in self.citations
+        )
+        return Turn(self.question, self.answer, cited, self.asked_as, self.status == "clarify" and bool(cited))
+
+
 class AskBody(BaseModel):
-    """The body of `ask`; `id` comes back as it went in."""
+    """The body of `ask`; `id` comes back as it went in, `history` holds the answers before, the oldest first."""
 
     question: str = Field(min_length=1, max_length=MAX_QUESTION_CHARACTERS)
     id: str | int | None = None
+    history: list[TurnBody] = Field(default=[], max_length=MAX_TURNS)
 
 
 class SearchBody(BaseModel):
@@ -67,7 +99,7 @@ def create_api(library: AnsweringLibrary, host: str = "127.0.0.1") -> FastAPI:
 
     @api.post(f"{API}/ask")
     async def ask(body: AskBody) -> dict[str, Any]:
-        answer = await asker.ask(body.question)
+        answer = await asker.ask(body.question, [turn.turn() for turn in body.history])
         if isinstance(answer, Answer):
             return {**answer_json(answer), "id": body.id}
         raise HTTPException(_status(answer), one_line(answer))

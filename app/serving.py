@@ -14,6 +14,7 @@ from app.web_chat import serve
 from ingest.captions import CAPTION_SUFFIXES
 from ingest.index import Scope
 from ingest.schema import PlayheadError, Video
+from prompts.followup import Turn
 from retrievers.evidence import SearchResult
 
 
@@ -24,9 +25,9 @@ class LibraryService:
         self._library = library
         self._scope = Scope(library.settings.tenant)
 
-    def ask(self, question: str, on_sentence: OnSentence = ignore) -> Answer:
+    def ask(self, question: str, on_sentence: OnSentence = ignore, turns: Sequence[Turn] = ()) -> Answer:
         with self._kept_in():
-            return self._library.answerer.ask(question, self._scope, on_sentence)
+            return self._library.converser.ask(question, self._scope, turns, on_sentence)
 
     def search(self, query: str, limit: int) -> SearchResult:
         with self._kept_in():

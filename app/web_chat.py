@@ -17,8 +17,10 @@ from fastapi.staticfiles import StaticFiles
 from app import web_html
 from app.answer import Answer
 from app.asking import AnsweringLibrary, Asker, one_line
+from app.conversing import turn_of
 from app.http_api import create_api
 from ingest.schema import PlayheadError
+from prompts.followup import TURNS_READ, Turn
 from retrievers.search import MAX_QUESTION_CHARACTERS
 
 WEB_FOLDER = Path(__file__).parent / "web"
@@ -106,6 +108,7 @@ def create_page(library: AnsweringLibrary, examples: Sequence[str]) -> Any:
 
     with gr.Blocks(title="Playhead", analytics_enabled=False, fill_width=True) as page:
         turns = gr.State([])
+        said = gr.State([])
         html((WEB_FOLDER / "header.html").read_text(encoding="utf-8"), "header")
         with gr.Row(elem_id="desk"):
             with gr.Column(elem_id="talk"):
@@ -130,38 +133,42 @@ def create_page(library: AnsweringLibrary, examples: Sequence[str]) -> Any:
             updates = [gr.Button(text, visible=True) for text in shown]
             return [web_html.welcome(videos), *updates, *[gr.skip()] * (EXAMPLES_SHOWN - len(shown))]
 
-        async def answer(asked: str, before: list[str]) -> AsyncIterator[list[Any]]:
+        async def answer(asked: str, before: list[str], earlier: list[Turn]) -> AsyncIterator[list[Any]]:
             if not asked.strip():
-                yield [gr.skip()] * 5
+                yield [gr.skip()] * 6
                 return
-            async for shown, cards in answered(library, asker, asked.strip()):
+            async for shown, cards, turn in answered(library, asker, asked.strip(), earlier):
                 kept = [*before, shown][-TURNS_KEPT:]
                 yield [
                     "",
                     gr.skip() if cards is None else kept,
+                    gr.skip() if turn is None else [*earlier, turn][-TURNS_READ:],
                     web_html.conversation(kept),
                     cards or "",
                     gr.Row(visible=False),
                 ]
 
-        outputs = [question, turns, conversation, evidence, chips]
+        outputs = [question, turns, said, conversation, evidence, chips]
         quiet = {"show_progress": "hidden", "api_visibility": "private"}
         page.load(greet, None, [conversation, *buttons], **quiet)
         for event in (question.submit, *(button.click for button in buttons)):
             asked = question if event is question.submit else event.__self__
-            event(answer, [asked, turns], outputs, concurrency_limit=None, **quiet)
+            event(answer, [asked, turns, said], outputs, concurrency_limit=None, **quiet)
     return page
 
 
-async def answered(library: AnsweringLibrary, asker: Asker, question: str) -> AsyncIterator[tuple[str, str | None]]:
-    """The turn as it grows, and with the last one the evidence cards."""
+async def answered(
+    library: AnsweringLibrary, asker: Asker, question: str, earlier: Sequence[Turn]
+) -> AsyncIterator[tuple[str, str | None, Turn | None]]:
+    """The turn as it grows, and with the last one the evidence cards and what the conversation remembers of it."""
     sentences: list[str] = []
-    yield web_html.pending_turn(question, sentences), None
-    async for told in asker.tell(question):
+    yield web_html.pending_turn(question, sentences), None, None
+    async for told in asker.tell(question, earlier):
         if isinstance(told, str):
             sentences.append(told)
-            yield web_html.pending_turn(question, sentences), None
+            yield web_html.pending_turn(question, sentences), None, None
         elif isinstance(told, Answer):
-            yield web_html.turn(library, told), web_html.evidence_cards(library, told, cue=secrets.token_hex(8))
+            cards = web_html.evidence_cards(library, told, cue=secrets.token_hex(8))
+            yield web_html.turn(library, told), cards, turn_of(told)
         else:
-            yield web_html.failed_turn(question, one_line(told)), ""
+            yield web_html.failed_turn(question, one_line(told)), "", None

@@ -77,10 +77,11 @@ def turn(library: AnsweringLibrary, answer: Answer) -> Markup:
     """One question with its answer, abstention or refusal."""
     label = LABELS[answer.status]
     return Markup(
-        '<article class="turn {}"><h2>{}</h2>{}<p class="answer">{}</p>{}{}<p class="small">{}</p></article>'
+        '<article class="turn {}"><h2>{}</h2>{}{}<p class="answer">{}</p>{}{}<p class="small">{}</p></article>'
     ).format(
         answer.status,
         answer.question,
+        Markup('<p class="small">Asked as: {}</p>').format(answer.asked_as) if answer.asked_as else "",
         Markup('<p class="label">{}</p>').format(label) if label else "",
         cited_text(library, answer),
         Markup('<p class="reason">{}</p>').format(sentence(answer.reason)) if label and answer.reason else "",

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evaluation.bench_answer_cache import bench_answer_cache
 from evaluation.bench_corpus import bench_corpus
 from evaluation.bench_images import bench_images
 from evaluation.bench_index import bench_index
@@ -85,6 +86,7 @@ def main(wanted: Sequence[str]) -> int:
                 REPOSITORY,
                 lambda: bench_images(REPOSITORY / "demo" / "videos", media if media.is_dir() else None),
             ),
+            "answer-cache": (spoken, lambda: bench_answer_cache(spoken, folder / "cache")),
             "similar": (REPOSITORY, lambda: bench_similar(REPOSITORY / "demo" / "videos")),
             "injection": (DATA / "safety", lambda: bench_injection(PLAYHEAD, DATA / "safety", folder / "injection")),
             "safety": (DATA / "safety", lambda: bench_safety(DATA, folder / "spoken")),

@@ -132,7 +132,8 @@ class Library:
             path.write_text(captions, encoding="utf-8")
             # Without an address of its own a video of the same words is the same video.
             url = f"https://videos.example/{len(list(self._folder.glob('*.vtt')))}"
-            rows.append({"title": title, "captions": path.name, "tags": list(tags), "url": url})
+            named = {"title": title} if title else {}
+            rows.append({**named, "captions": path.name, "tags": list(tags), "url": url})
         manifest = self._folder / "manifest.jsonl"
         manifest.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
         done = subprocess.run([*self._command, "ingest", str(manifest)], capture_output=True, text=True, check=True)

@@ -264,7 +264,8 @@ def plant(attack: Attack, place: str, talk: Talk, number: int) -> Planted:
         said[1:1] = attack.utterances
     elif place == "title":
         title = f"{talk.title}: {attack.text}"[:200]
-    elif place == "file name":
+    elif place == "file name":  # without a title it is the title
+        title = ""
         stem = (
             f"{number} " + "".join(c if c.isprintable() and c not in "/\\\0" else " " for c in attack.text)[:60].strip()
         )
@@ -274,6 +275,7 @@ def plant(attack: Attack, place: str, talk: Talk, number: int) -> Planted:
 
 
 def one_line(text: str) -> str:
+    """The text as the name of a speaker, which ends at `>`."""
     return " ".join(text.replace("<", "").replace(">", "").split())
 
 
@@ -292,6 +294,7 @@ def web_vtt(sentences: Sequence[str], speaker: str = "") -> str:
 
 
 def one_cue(sentence: str) -> str:
+    """The text of a cue, escaped as WebVTT wants it."""
     escaped = sentence.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return " ".join(escaped.replace("-->", "-- >").split())
 

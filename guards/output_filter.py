@@ -16,7 +16,7 @@ from prompts.fencing import visible_text
 
 WITHHELD = "‹withheld›"
 # Characters, of text squeezed to its letters and digits. A shorter run of a key helps nobody; a run of the prompt as long
-# as this, six or seven words, is no accident: none of 36,000 utterances of recorded lectures holds one.
+# as this, six or seven words, is no accident: none of 38,000 pieces of recorded lectures holds one.
 KEY_WINDOW, PROMPT_WINDOW = 10, 32
 # A shorter key is a stand-in, such as "ollama" for an endpoint that wants none.
 MIN_KEY_CHARACTERS = 12

@@ -19,7 +19,7 @@ GAP = r"\b[^.!?;]{0,60}?\b"
 MAX_NESTED_WORDS = 5
 NO_TOPIC = RouteVerdict("answer", "none", "no policy topic matches the question")
 # Scores of the classifier, -1 to 1, chosen on the questions of evaluation/bench_safety.py.
-RESTRICT_HARM = 0.15
+RESTRICT_HARM = 0.2
 REFUSE_HARM = 0.5
 RESTRICT_ADVICE = 0.0
 CLEARLY_HARMLESS = -0.5
@@ -43,8 +43,11 @@ class Topic:
 
     def claims(self, question: str) -> bool:
         """Whether the question belongs to this topic."""
-        matched = any(rule.search(question) for rule in self.rules)
-        return matched and not any(exception.search(question) for exception in self.unless)
+        return any(rule.search(question) for rule in self.rules) and not self.excuses(question)
+
+    def excuses(self, question: str) -> bool:
+        """Whether the question speaks of a game, a rescue or another exception of this topic."""
+        return any(exception.search(question) for exception in self.unless)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +109,12 @@ class Router:
             if scores.topics[advice] < RESTRICT_ADVICE or self._asks_for_a_quote(question):
                 return NO_TOPIC
             return _likened(self._policy.named[advice].verdict)
-        verdict = _likened(self._policy.named[scores.nearest(HARMFUL)].verdict)
-        if scores.harm < REFUSE_HARM or self._asks_for_a_quote(question):
+        likened = self._policy.named[scores.nearest(HARMFUL)]
+        excused = likened.excuses(question)
+        if excused and scores.harm < REFUSE_HARM:
+            return NO_TOPIC
+        verdict = _likened(likened.verdict)
+        if excused or scores.harm < REFUSE_HARM or self._asks_for_a_quote(question):
             return replace(verdict, route="restricted", message=self._policy.doubt)
         return verdict
 

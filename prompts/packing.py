@@ -19,12 +19,10 @@ BYTES_PER_TOKEN = 4
 FENCE_TOKENS = 40
 # What is kept or left out as a whole: a long utterance is cut into pieces of so many words.
 PIECE_WORDS = 25
-# What a piece is worth apart from the words of the question that it and its neighbours hold: 1 for a word that every
-# piece holds, more for rarer ones.
-PLAIN_VALUE = 0.2
-NEIGHBOUR_PART = 0.5
-# How much less a piece of a lower rank is worth: its value is divided by its number to this power.
-RANK_POWER = 0.5
+# What a piece is worth apart from the words of the question that it holds, which count 1 where every piece holds them and
+# more where few do; and the part that the words of the piece beside it count. Tried on 441 questions of spoken_library.
+PLAIN_VALUE = 0.6
+NEIGHBOUR_PART = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +99,9 @@ def estimate_tokens(text: str) -> int:
 
 
 def _tokens(unmarked: str) -> int:
-    """The tokens of a text once its words are marked."""
-    return estimate_tokens(unmarked) + len(unmarked.split())
+    """The tokens of a text once its words are marked: the marks take the place of the spaces."""
+    words = unmarked.split()
+    return estimate_tokens("".join(words)) + len(words)
 
 
 def _tracks(question: str, evidence: Sequence[Evidence]) -> list[Track]:
@@ -118,13 +117,13 @@ def _tracks(question: str, evidence: Sequence[Evidence]) -> list[Track]:
     every = sum(len(track) for track in held)
     weights = {word: 1 + math.log(every / count) for word, count in counts.items()}
     return [
-        Track(number, channel, pieces, [value / number**RANK_POWER for value in _values(words, weights)])
+        Track(number, channel, pieces, [value / number for value in _values(words, weights)])
         for (number, channel, pieces), words in zip(found, held, strict=True)
     ]
 
 
 def _values(held: Sequence[set[str]], weights: Mapping[str, float]) -> Iterator[float]:
-    """What each piece of a track is worth, with a part of what the pieces beside it hold."""
+    """What each piece of a track is worth, with a part of what the better piece beside it holds."""
     own = [sum(weights[word] for word in words) for words in held]
     for position, value in enumerate(own):
         beside = own[position - 1 : position] + own[position + 1 : position + 2]

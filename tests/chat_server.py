@@ -136,9 +136,10 @@ def words(text: str) -> list[str]:
     return [event({"content": piece}) for piece in re.findall(r"\S+\s*|\s+", text)]
 
 
-def says(text: str, finish_reason: str = "stop", total_tokens: Any = None) -> Act:
-    """The whole reply, streamed word by word; an empty text is an empty reply. `total_tokens` adds a last count."""
-    counted = [usage(total_tokens)] if total_tokens is not None else []
+def says(text: str, finish_reason: str = "stop", total_tokens: Any = None, **counts: Any) -> Act:
+    """The whole reply, streamed word by word; an empty text is an empty reply. `total_tokens` and others add a last count."""
+    counts = {"total_tokens": total_tokens, **counts} if total_tokens is not None else counts
+    counted = [usage(counts)] if counts else []
 
     def act(handler: _Handler) -> None:
         handler.stream(
@@ -149,10 +150,10 @@ def says(text: str, finish_reason: str = "stop", total_tokens: Any = None) -> Ac
     return act
 
 
-def usage(total_tokens: Any) -> str:
+def usage(counts: dict[str, Any]) -> str:
     """The chunk without choices in which an endpoint says what it counted."""
     body = {"id": "1", "object": "chat.completion.chunk", "created": 0, "model": MODEL, "choices": []}
-    return f"data: {json.dumps(body | {'usage': {'total_tokens': total_tokens}})}\n\n"
+    return f"data: {json.dumps(body | {'usage': counts})}\n\n"
 
 
 def fails(status: int, message: str = "scripted failure", code: str | None = None, **headers: str) -> Act:

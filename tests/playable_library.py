@@ -9,6 +9,7 @@ from pathlib import Path
 from app.answer import Answer, Citation, Status
 from app.citing import moment_url
 from ingest.schema import Moment, TranscriptSegment, Video
+from prompts.followup import Turn
 from retrievers.evidence import ChannelScore, Evidence, SearchResult
 
 Ask = Callable[[str, Callable[[str], None]], Answer]
@@ -74,8 +75,12 @@ class PlayableLibrary:
     media: dict[str, Path] = field(default_factory=dict)
     pictures: dict[str, Path] = field(default_factory=dict)
     found: tuple[Evidence, ...] = ()
+    told_before: list[tuple[Turn, ...]] = field(default_factory=list)
 
-    def ask(self, question: str, on_sentence: Callable[[str], None] = lambda sentence: None) -> Answer:
+    def ask(
+        self, question: str, on_sentence: Callable[[str], None] = lambda sentence: None, turns: Sequence[Turn] = ()
+    ) -> Answer:
+        self.told_before.append(tuple(turns))
         return self.asker(question, on_sentence)
 
     def search(self, query: str, limit: int) -> SearchResult:

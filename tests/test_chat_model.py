@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import email.utils
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 
+import httpx
+import openai
 import pytest
 from chat_server import (
     MODEL,
@@ -26,7 +29,16 @@ from chat_server import (
 )
 from fakes import HashEmbedder, ScriptedChat
 
-from app.chat_model import OPENAI_DEFAULT_MODEL, ChatModel, ChatModelError, OpenAIChat
+from app.chat_model import (
+    MAX_RETRIES,
+    OPENAI_DEFAULT_MODEL,
+    ChatModel,
+    ChatModelError,
+    OpenAIChat,
+    Usage,
+    read_retry_after,
+    retry_wait,
+)
 from prompts.draft import ChatMessage
 
 KEY = "sk-canary-0123456789"
@@ -146,6 +158,69 @@ def test_a_wait_beyond_the_deadline_is_not_begun() -> None:
         assert "HTTP 429" in failure(chat(server.url, deadline_seconds=20))[0]
         assert time.monotonic() - started < 3.0
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "requests"),
+    [
+        (fails(401), 1),
+        (fails(404), 1),
+        (fails(408), 1),
+        (fails(409), 1),
+        (stalls(), 1),
+        (stalls("The fee"), 1),
+        (breaks_off("The fee"), 1),
+        (fails(429, code="insufficient_quota"), 1),
+        (fails(429), 1 + MAX_RETRIES),
+        (fails(500), 1 + MAX_RETRIES),
+        (hangs_up(), 1 + MAX_RETRIES),
+    ],
+)
+def test_only_what_may_pass_is_tried_again_and_not_for_ever(first: Act, requests: int) -> None:
+    with ChatServer(first) as server:
+        failure(chat(server.url))
+    assert len(server.requests) == requests
+
+
+def told_to_wait(header: str) -> openai.APIStatusError:
+    """The SDK's error for a 429 with this Retry-After header."""
+    response = httpx.Response(429, headers={"retry-after": header}, request=httpx.Request("POST", "http://h"))
+    return openai.RateLimitError("wait", response=response, body=None)
+
+
+def test_waits_are_drawn_from_zero_to_a_limit_that_doubles() -> None:
+    broken = openai.APIConnectionError(request=httpx.Request("POST", "http://h"))
+    for tries, limit in enumerate([0.5, 1.0, 2.0, 4.0, 8.0, 8.0]):
+        waits = [retry_wait(broken, tries) or 0.0 for _ in range(400)]
+        assert 0 <= min(waits) < 0.1 * limit and 0.9 * limit < max(waits) <= limit
+
+
+def test_the_wait_that_is_asked_for_is_kept() -> None:
+    in_a_minute = email.utils.formatdate(time.time() + 60, usegmt=True)
+    for header, least, most in [("3", 3.0, 3.5), ("0.25", 0.25, 0.75), (in_a_minute, 57.0, 61.0), ("soon", 0.0, 0.5)]:
+        wait = retry_wait(told_to_wait(header), 0)
+        assert wait is not None and least <= wait <= most
+    assert [read_retry_after(odd) for odd in ("", "nan", "-5", "99" * 9)] == [None, None, 0.0, float("99" * 9)]
+
+
+def test_a_total_alone_or_nonsense_is_counted_as_far_as_it_goes() -> None:
+    told: list[Usage] = []
+    for counts in ({"prompt_tokens": 9, "completion_tokens": 4}, {"total_tokens": 20}, {"prompt_tokens": "many"}):
+        with ChatServer(says(REPLY, **counts)) as server:
+            assert "".join(chat(server.url).stream(MESSAGES, on_usage=told.append)) == REPLY
+    assert [(u.prompt_tokens, u.reply_tokens, u.is_estimated) for u in told[:2]] == [(9, 4, False), (20, 0, False)]
+    assert told[2].is_estimated and told[2].total_tokens > 0
+    with ChatServer(fails(401)) as server, pytest.raises(ChatModelError):
+        list(chat(server.url).stream(MESSAGES, on_usage=told.append))
+    assert len(told) == 3
+
+
+def test_an_earlier_end_holds() -> None:
+    with ChatServer(trickles()) as server:
+        started = time.monotonic()
+        with pytest.raises(ChatModelError, match="not done after 0.5 s"):
+            list(chat(server.url, timeout_seconds=30).stream(MESSAGES, ends_at=time.monotonic() + 0.5))
+        assert time.monotonic() - started < 2.0
 
 
 def test_a_listener_may_leave_early() -> None:

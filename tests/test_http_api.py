@@ -11,8 +11,9 @@ from fastapi.testclient import TestClient
 from playable_library import PlayableLibrary, cite, make_answer, make_evidence, make_picture, make_video
 
 from app.answer import Answer
-from app.http_api import MAX_BODY_BYTES, create_api, media_type
+from app.http_api import MAX_BODY_BYTES, MAX_TURNS, create_api, media_type
 from ingest.schema import LibraryError
+from prompts.followup import CitedMoment
 from retrievers.search import MAX_QUESTION_CHARACTERS
 
 KNOTS = make_video("ab" * 16, "Knots", paths=("/videos/knots.mp4",))
@@ -156,6 +157,41 @@ def test_ask_and_search(client: TestClient) -> None:
     assert (asked["id"], asked["status"], asked["citations"][0]["play_seconds"]) == (7, "answered", 21.5)
     found = client.post("/api/v1/search", json={"query": "knot", "limit": 1}).json()
     assert (found["id"], [hit["video_id"] for hit in found["hits"]]) == (None, [KNOTS.video_id])
+
+
+def test_an_answer_goes_back_in_as_history() -> None:
+    library = PlayableLibrary(answer_or_fail, [KNOTS], found=(EVIDENCE,))
+    with TestClient(create_api(library), base_url="http://127.0.0.1") as client:
+        first = client.post("/api/v1/ask", json={"question": "Which knot?"}).json()
+        reply = client.post("/api/v1/ask", json={"question": "and then?", "history": [first]})
+    assert (reply.status_code, reply.json()["asked_as"]) == (200, None)
+    assert library.told_before[0] == ()
+    (turn,) = library.told_before[1]
+    assert (turn.question, turn.answer, turn.asked_back) == ("Which knot?", "The bowline. [1]", False)
+    assert turn.cited == (CitedMoment(KNOTS.video_id, "Knots", 20.0, 30.0, "The bowline"),)
+
+
+def test_wrong_history_is_one_line(client: TestClient) -> None:
+    turn = {"question": "Which knot?"}
+    cited = {"video_id": "v", "start_seconds": 1.0, "end_seconds": 2.0}
+    assert client.post("/api/v1/ask", json={"question": "q", "history": [turn] * MAX_TURNS}).status_code == 200
+    for history in (
+        [turn] * (MAX_TURNS + 1),
+        ["x"],
+        {"question": "x"},
+        [{"answer": "no question"}],
+        [{**turn, "question": "x" * (MAX_QUESTION_CHARACTERS + 1)}],
+        [{**turn, "answer": "x" * 20_001}],
+        [{**turn, "citations": [{**cited, "start_seconds": -1}]}],
+        [{**turn, "citations": [{**cited, "start_seconds": 3.0}]}],
+        [{**turn, "citations": [cited] * 51}],
+        [{**turn, "citations": [{"video_id": 7}]}],
+    ):
+        reply = client.post("/api/v1/ask", json={"question": "q", "history": history})
+        assert reply.status_code == 422, history
+        assert len(one_line(reply)) < 300
+    infinite = b'{"question": "q", "history": [{"question": "q", "citations": [{"video_id": "v", "start_seconds": 0, "end_seconds": 1e999}]}]}'
+    assert client.post("/api/v1/ask", content=infinite, headers={"content-type": "application/json"}).status_code == 422
 
 
 def test_the_list_and_the_health(client: TestClient) -> None:

@@ -256,7 +256,7 @@ def test_an_error_over_the_network_tells_no_path(tmp_path: Path) -> None:
         def ask(self, *asked: object) -> object:
             raise LibraryError(f"The template in /home/alice/prompts cannot be filled; the key is {KEY}.")
 
-    library = SimpleNamespace(settings=Settings(tmp_path, tmp_path), outputs=FILTER, answerer=Answering())
+    library = SimpleNamespace(settings=Settings(tmp_path, tmp_path), outputs=FILTER, converser=Answering())
     with TestClient(create_api(LibraryService(library)), base_url="http://127.0.0.1") as client:  # type: ignore[arg-type]
         reply = client.post("/api/v1/ask", json={"question": "Who?"})
     assert reply.status_code == 503

@@ -411,6 +411,19 @@ class TestInABrowser:
         assert (abs(seconds - 12.0) < 0.5, source) == (True, KNOTS.video_id)
         visit.check_and_close()
 
+    def test_a_page_remembers_its_own_conversation(self, browser: Browser, port: int, library: PlayableLibrary) -> None:
+        library.told_before.clear()
+        visit, other = Visit(browser, port), Visit(browser, port)
+        for number, question in enumerate(("absent one", "absent two"), start=1):
+            visit.ask(question)
+            visit.page.wait_for_function(f"document.querySelectorAll('.turn.abstained').length === {number}")
+        other.ask("absent three")
+        other.page.wait_for_selector(".turn.abstained")
+        remembered = [[turn.question for turn in turns] for turns in library.told_before]
+        assert remembered == [[], ["absent one"], []]
+        visit.check_and_close()
+        other.check_and_close()
+
     def test_an_example_is_asked_by_a_click(self, browser: Browser, port: int) -> None:
         visit = Visit(browser, port)
         visit.page.locator("#examples button").first.click()

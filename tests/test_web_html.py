@@ -118,6 +118,15 @@ def test_hostile_words_stay_words(place: str) -> None:
                 assert beginning in seen.text or beginning.capitalize() in seen.text
 
 
+def test_a_follow_up_shows_what_it_was_understood_as() -> None:
+    library, answer = hostile_answer("none", "")
+    assert "Asked as" not in Seen(turn(library, answer)).text
+    for payload in HOSTILE:
+        seen = Seen(turn(library, dataclasses.replace(answer, asked_as=payload)))
+        check_page(seen)
+        assert "Asked as: " in seen.text
+
+
 def test_hostile_words_of_a_stream_and_of_an_error() -> None:
     for payload in HOSTILE:
         check_page(Seen(pending_turn(payload, [payload, payload]) + failed_turn(payload, payload)))
