@@ -32,12 +32,12 @@ def cite(
     return tuple(cited.values())
 
 
-def _citation(
-    question: str, sentence: str, evidence: Evidence, similarity: LateInteractionReranker | None
-) -> Citation:
+def _citation(question: str, sentence: str, evidence: Evidence, similarity: LateInteractionReranker | None) -> Citation:
     span = closest_span(sentence, evidence)
     start_seconds = evidence.moment.start_seconds
-    play_seconds = max(start_seconds, best_second(question, sentence, span, evidence, similarity)) if span else start_seconds
+    play_seconds = (
+        max(start_seconds, best_second(question, sentence, span, evidence, similarity)) if span else start_seconds
+    )
     return Citation(
         number=evidence.number,
         evidence=evidence,

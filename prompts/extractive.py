@@ -161,7 +161,9 @@ def all_spans(evidence: Evidence) -> Iterator[Span]:
     pieces = [part for piece in read.pieces if piece.channel != "description" for part in short_pieces(piece)]
     for run in _runs(0, pieces, [1.0] * len(pieces), 1.0, set()):
         chosen = pieces[run.first : run.last]
-        yield Span(evidence.number, evidence.moment.video_id, tuple((piece.start_seconds, piece.text) for piece in chosen))
+        yield Span(
+            evidence.number, evidence.moment.video_id, tuple((piece.start_seconds, piece.text) for piece in chosen)
+        )
 
 
 def moment_spans(evidence: Evidence) -> Iterator[Span]:

@@ -66,10 +66,10 @@ def test_without_a_model_the_answer_is_a_quote_with_the_second_it_is_said(search
 
 
 def test_a_model_explains_and_its_numbers_become_moments(searcher: Searcher) -> None:
-    chat = ScriptedChat("Karl von Frisch won it [1]. He studied the dance of bees [1].")
+    chat = ScriptedChat("Karl von Frisch won it [1]. He won it for the dance of bees [1].")
     heard: list[str] = []
     answer = answerer(searcher, chat).ask(QUESTION, Scope("local"), heard.append)
-    assert answer.text == "Karl von Frisch won it. [1] He studied the dance of bees. [1]"
+    assert answer.text == "Karl von Frisch won it. [1] He won it for the dance of bees. [1]"
     assert " ".join(heard) == answer.text
     assert answer.tiers["answer"] == "scripted"
     assert [citation.number for citation in answer.citations] == [1]
