@@ -14,11 +14,13 @@ from app.chat_model import ChatModel, ChatModelError, OnUsage, Usage
 from app.citing import cite
 from app.explaining import Drafted, Explainer, Means, OnSentences, has_words, is_visual
 from app.gathering import ALL_PARTS, PARTS_ABOUT_WORDS, arranged, kept_only, words_beside
-from guards.citations import check_citations, check_sentence
+from guards.citations import Problem, check_citations, check_sentence, no_problem
+from guards.claims import ClaimChecker
+from guards.conflicts import find_conflicts
 from guards.output_filter import OutputFilter, OutputGate
 from guards.privacy import Masker
 from guards.routing import Router
-from guards.sufficiency import MIN_CONFIDENCE, SufficiencyJudge, SufficiencyVerdict
+from guards.sufficiency import SufficiencyJudge, SufficiencyVerdict
 from guards.verdict import RouteVerdict
 from ingest.index import Scope
 from ingest.schema import WrongCallError
@@ -29,7 +31,7 @@ from prompts.filling import template_version
 from prompts.kinds import Kind, beside, kind_of, subject_of
 from retrievers.evidence import Evidence, SearchResult
 from retrievers.planned_search import PlannedResult
-from retrievers.rerank import Reranker
+from retrievers.rerank import LateInteractionReranker
 from retrievers.ruled_search import MomentSearcher
 from retrievers.search import Stopwatch, clean_question, spoken_and_seen
 
@@ -71,7 +73,7 @@ class Answerer:
         router: Router,
         searcher: MomentSearcher,
         judge: SufficiencyJudge,
-        similarity: Reranker | None,
+        similarity: LateInteractionReranker | None,
         chat: ChatModel | None,
         prompts_folder: Path | None,
         outputs: OutputFilter = NO_SECRETS,
@@ -82,6 +84,7 @@ class Answerer:
         self._searcher = searcher
         self._judge = judge
         self._similarity = similarity
+        self._claims = ClaimChecker(similarity)
         self._chat = chat
         self._prompts_folder = prompts_folder
         self._outputs = outputs
@@ -149,26 +152,33 @@ class Answerer:
         offered = evidence_texts(drafted.offered)
         for number, claims in drafted.seen.items():
             offered[number] += f" {claims}"
-        checked, dropped, citations = check_citations(drafted.draft, offered)
+        problem = no_problem if candidates else self._problem(question, drafted.offered)
+        checked, dropped, citations = check_citations(drafted.draft, offered, problem)
         gate = self._outputs.gate(drafted.instructions)
         kept = let_out(gate, checked, offered)
         if not kept:
             reason = drafted.note or (f"the reply gave away {gate.withheld}" if gate.withheld else citations.reason)
-            confidence = min(sufficiency.confidence, MIN_CONFIDENCE)  # whoever read the evidence found no answer in it
+            # Whoever read the evidence found no answer in it.
+            confidence = min(sufficiency.confidence, self._judge.threshold)
             abstention = _abstention(question, route, found, confidence, reason, clock, drafted.tier)
             abstention = replace(abstention, kind=kind, prompt_version=drafted.prompt_version)
             return with_look_alikes(abstention, alike) if drafted.tier == EXTRACTIVE_TIER else abstention
+        conflicts = find_conflicts(kept, {item.number: item.video.video_id for item in drafted.offered})
+        for conflict in conflicts:
+            kept = (*kept, conflict.sentence())
+            tell(conflict.sentence())
         return Answer(
             question=question,
             route=route.route,
             topic=route.topic,
             status="clarify" if candidates else "restricted" if route.route == "restricted" else "answered",
             text=" ".join([*(shown(sentence, knowing) for sentence in kept), *_disclaimer(route)]),
-            citations=cite(question, kept, found.evidence),
+            citations=cite(question, kept, found.evidence, self._similarity),
             evidence=found.evidence,
             # What a picture was found to show answers where words did not; how sure that is has not been measured.
-            confidence=sufficiency.confidence if sufficiency.passed else MIN_CONFIDENCE,
-            reason=drafted.note or (citations.reason if dropped else sufficiency.reason),
+            confidence=sufficiency.confidence if sufficiency.passed else self._judge.threshold,
+            reason=drafted.note
+            or (citations.reason if dropped or len(checked) < len(drafted.draft.sentences) else sufficiency.reason),
             tiers={**found.tiers, "answer": drafted.tier},
             timings_ms=clock.timings_ms(),
             removed_by_rules=found.removed_by_rules,
@@ -194,9 +204,19 @@ class Answerer:
 
         def listen(instructions: str, offered: Sequence[Evidence]) -> OnSentences:
             gate, texts = self._outputs.gate(instructions), evidence_texts(offered)
-            return lambda sentences: _tell(sentences, texts, gate, ask.tell)
+            problem = self._problem(ask.question, offered)
+            return lambda sentences: _tell(sentences, texts, gate, ask.tell, problem)
 
         return listen
+
+    def _problem(self, question: str, evidence: Sequence[Evidence]) -> Problem:
+        """The claim check of one question; what cites a moment without words was checked against its picture."""
+        wordless = {item.number for item in evidence if not has_words(item)}
+
+        def problem(claim: str, numbers: Sequence[int], offered: Mapping[int, str]) -> str:
+            return "" if wordless.intersection(numbers) else self._claims.problem(claim, numbers, offered, question)
+
+        return problem
 
     def _judged(self, question: str, found: SearchResult, *, fuzzy: bool) -> SufficiencyVerdict:
         """The judge's verdict, where the program does not know it better."""
@@ -286,8 +306,14 @@ def _told(on_sentence: OnSentence, masker: Masker, sentence: DraftSentence) -> N
     on_sentence(shown(sentence, masker))
 
 
-def _tell(sentences: Sequence[DraftSentence], offered: Mapping[int, str], gate: OutputGate, tell: OnChecked) -> None:
-    checked = [kept for sentence in sentences if (kept := check_sentence(sentence, offered))]
+def _tell(
+    sentences: Sequence[DraftSentence],
+    offered: Mapping[int, str],
+    gate: OutputGate,
+    tell: OnChecked,
+    problem: Problem = no_problem,
+) -> None:
+    checked = [kept for sentence in sentences if (kept := check_sentence(sentence, offered, problem))]
     for sentence in let_out(gate, checked, offered):
         tell(sentence)
 

@@ -236,7 +236,7 @@ class OpenLibrary:
         return make_output_filter(self.settings)
 
     @functools.cached_property
-    def similarity(self) -> Reranker | None:
+    def similarity(self) -> LateInteractionReranker | None:
         """One for judging and quoting, so that they read a text once."""
         return LateInteractionReranker(self.embedder) if self.embedder else None
 

@@ -10,25 +10,34 @@ from app.answer import Citation
 from ingest.media import MEDIA_SUFFIXES
 from ingest.schema import Video
 from prompts.draft import DraftSentence
-from prompts.extractive import Span, content_words, moment_spans
+from prompts.extractive import Span, all_spans, answer_chance, content_words
+from retrievers.close_reading import read_closely
 from retrievers.evidence import Evidence
+from retrievers.rerank import LateInteractionReranker
 
 
-def cite(question: str, sentences: Sequence[DraftSentence], evidence: Sequence[Evidence]) -> tuple[Citation, ...]:
+def cite(
+    question: str,
+    sentences: Sequence[DraftSentence],
+    evidence: Sequence[Evidence],
+    similarity: LateInteractionReranker | None = None,
+) -> tuple[Citation, ...]:
     """One citation for each number, in the order of the text; the quote supports the first sentence that cites it."""
     offered = {item.number: item for item in evidence}
     cited: dict[int, Citation] = {}
     for sentence in sentences:
         for number in sentence.numbers:
             if number not in cited:
-                cited[number] = _citation(question, sentence.text, offered[number])
+                cited[number] = _citation(question, sentence.text, offered[number], similarity)
     return tuple(cited.values())
 
 
-def _citation(question: str, sentence: str, evidence: Evidence) -> Citation:
+def _citation(question: str, sentence: str, evidence: Evidence, similarity: LateInteractionReranker | None) -> Citation:
     span = closest_span(sentence, evidence)
     start_seconds = evidence.moment.start_seconds
-    play_seconds = max(start_seconds, best_second(question, sentence, span)) if span else start_seconds
+    play_seconds = (
+        max(start_seconds, best_second(question, sentence, span, evidence, similarity)) if span else start_seconds
+    )
     return Citation(
         number=evidence.number,
         evidence=evidence,
@@ -41,20 +50,21 @@ def _citation(question: str, sentence: str, evidence: Evidence) -> Citation:
 def closest_span(sentence: str, evidence: Evidence) -> Span | None:
     """The span of the moment that shares most words with the sentence, the shortest such; None for a wordless moment."""
     words = content_words(sentence)
-    spans = list(moment_spans(evidence))
+    spans = all_spans(evidence)
     return max(spans, key=lambda span: (len(words & content_words(span.text)), -len(span.text)), default=None)
 
 
-def best_second(question: str, sentence: str, span: Span) -> float:
-    """Where to start playing a quote: the utterance that holds most of the question's and the sentence's words."""
-
-    def closeness(piece: tuple[float, str]) -> float:
-        held = content_words(piece[1])
-        return sum(
-            len(held & words) / max(len(words), 1) for words in (content_words(question), content_words(sentence))
-        )
-
-    return max(span.pieces, key=closeness)[0]
+def best_second(
+    question: str, sentence: str, span: Span, evidence: Evidence, similarity: LateInteractionReranker | None
+) -> float:
+    """Where to start playing a quote: the utterance nearest to the question or, for a sentence in other words, to it."""
+    asked = question if sentence.startswith("“") else sentence
+    (read,) = read_closely(asked, [evidence], similarity)
+    chances: dict[float, float] = {}
+    for piece in read.pieces:
+        chance = answer_chance(asked, piece) / len(piece.nearness)
+        chances[piece.start_seconds] = max(chance, chances.get(piece.start_seconds, 0.0))
+    return max((seconds for seconds, _ in span.pieces), key=lambda seconds: chances.get(seconds, 0.0))
 
 
 def moment_url(video: Video, seconds: float) -> str:

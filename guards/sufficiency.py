@@ -2,21 +2,87 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from ingest.bm25 import bm25_query
+from retrievers.close_reading import ReadEvidence, read_closely
 from retrievers.evidence import Evidence
-from retrievers.rerank import Reranker
+from retrievers.rerank import LateInteractionReranker
 from retrievers.search import spoken_and_seen
 
-# Logistic fit on spoken_library: questions about 12 of 24 recordings, asked with and without those in the index.
-# AUROC 0.953; at this threshold 0.84 of the questions about absent recordings abstain, and 0.08 of the others.
-SIMILARITY_SLOPE = 22.04
-SIMILARITY_OFFSET = -11.69
-MIN_CONFIDENCE = 0.31
-JUDGED_EVIDENCE = 5
+CALIBRATION = Path(__file__).parent / "calibration.json"
+JUDGED_EVIDENCE = 6
+# Without a text model: the part of the question's words that the evidence must hold.
+LEAST_SHARED_WORDS = 0.31
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """A value of each piece of evidence, of which the best or the mean tells whether any holds the answer.
+
+    `unrelated` stands for evidence that a small library does not have: the median where a library held no answer.
+    """
+
+    name: str
+    of: Callable[[ReadEvidence], float]
+    mean: bool = False
+    unrelated: float = 0.0
+
+
+SIGNALS = (
+    Signal("whole", lambda read: read.whole),
+    Signal("together", lambda read: read.together),
+    Signal("spelling", lambda read: read.spelling),
+    # What the question has in common with all that was found says nothing for the best of it.
+    Signal("mean_together", lambda read: read.together, mean=True, unrelated=0.31),
+    Signal("mean_spelling", lambda read: read.spelling, mean=True, unrelated=0.33),
+    Signal("mean_closeness", lambda read: read.closeness, mean=True, unrelated=0.22),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """A logistic fit of the signals, and the confidence below which the library is said not to hold the answer.
+
+    `risk` is the part of answerable questions that abstain at `threshold`, as fitted on `questions` of them. `model` is the
+    revision of the text model that the signals were made with.
+    """
+
+    model: str
+    weights: tuple[float, ...]
+    offset: float
+    threshold: float
+    risk: float
+    questions: int
+
+    def __post_init__(self) -> None:
+        if len(self.weights) != len(SIGNALS):
+            raise ValueError(f"a calibration has {len(SIGNALS)} weights, got {len(self.weights)}")
+        if not 0.0 < self.threshold < 1.0:
+            raise ValueError(f"a threshold lies between 0 and 1, got {self.threshold}")
+
+    def confidence(self, signals: Sequence[float]) -> float:
+        """The probability that evidence with these signals holds the answer."""
+        logit = self.offset + sum(weight * value for weight, value in zip(self.weights, signals, strict=True))
+        return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, logit))))
+
+
+def read_calibration(path: Path = CALIBRATION) -> Calibration:
+    """The calibration of a file; raises ValueError when it is none."""
+    try:
+        values = json.loads(path.read_text("utf-8"))
+        return Calibration(**{**values, "weights": tuple(values["weights"])})
+    except (OSError, TypeError, KeyError, AttributeError, ValueError) as error:
+        raise ValueError(f"{path} is no calibration: {error}. Delete it, or write it anew.") from None
+
+
+def write_calibration(path: Path, calibration: Calibration) -> None:
+    """Write what `read_calibration` reads."""
+    path.write_text(json.dumps(asdict(calibration), indent=1) + "\n", encoding="utf-8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,24 +95,37 @@ class SufficiencyVerdict:
 
 
 class SufficiencyJudge:
-    """Judges by the closest evidence's token similarity; without a text model, by the question's words found in it."""
+    """Judges by how near the evidence is to the question; without a text model, by the question's words found in it."""
 
-    def __init__(self, similarity: Reranker | None) -> None:
+    def __init__(self, similarity: LateInteractionReranker | None, calibration: Calibration | None = None) -> None:
         self._similarity = similarity
+        self._calibration = calibration or read_calibration()
+        self.threshold = self._calibration.threshold if similarity else LEAST_SHARED_WORDS
 
     def judge(self, question: str, evidence: Sequence[Evidence]) -> SufficiencyVerdict:
         """No evidence never passes."""
-        texts = [spoken_and_seen(item.video, item.moment) for item in evidence[:JUDGED_EVIDENCE]]
-        if not texts:
+        if not evidence:
             return SufficiencyVerdict(False, 0.0, "nothing in the library matches the question")
         if self._similarity:
-            closest = max(self._similarity.score(question, texts))
-            confidence = 1.0 / (1.0 + math.exp(-(SIMILARITY_SLOPE * closest + SIMILARITY_OFFSET)))
+            confidence = self._calibration.confidence(self.signals(question, evidence))
         else:
+            texts = (spoken_and_seen(item.video, item.moment) for item in evidence[:JUDGED_EVIDENCE])
             confidence = max(shared_words(question, text) for text in texts)
-        if confidence < MIN_CONFIDENCE:
+        if confidence < self.threshold:
             return SufficiencyVerdict(False, confidence, "the closest moments are not about what is asked")
         return SufficiencyVerdict(True, confidence, "the evidence is about what is asked")
+
+    def signals(self, question: str, evidence: Sequence[Evidence]) -> tuple[float, ...]:
+        """What the confidence is made of, one value for each of SIGNALS."""
+        read = read_closely(question, evidence[:JUDGED_EVIDENCE], self._similarity)
+        return tuple(_signal(signal, [signal.of(one) for one in read]) for signal in SIGNALS)
+
+
+def _signal(signal: Signal, values: Sequence[float]) -> float:
+    if not signal.mean:
+        return max(values, default=0.0)
+    missing = JUDGED_EVIDENCE - len(values)
+    return (sum(values) + missing * signal.unrelated) / JUDGED_EVIDENCE
 
 
 def shared_words(question: str, text: str) -> float:

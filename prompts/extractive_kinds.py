@@ -11,7 +11,7 @@ from prompts.draft import Draft, DraftSentence
 from prompts.extractive import Span, extractive_draft, moment_spans, quoted
 from prompts.kinds import Kind, beside, subject_of
 from retrievers.evidence import Evidence
-from retrievers.rerank import Reranker
+from retrievers.rerank import LateInteractionReranker
 
 # A video that is looked for is named beside the best one when its quote scores nearly as well.
 RECALLED_PART = 0.92
@@ -31,7 +31,9 @@ class Quote:
     score: float
 
 
-def kind_draft(kind: Kind, question: str, evidence: Sequence[Evidence], similarity: Reranker | None) -> Draft:
+def kind_draft(
+    kind: Kind, question: str, evidence: Sequence[Evidence], similarity: LateInteractionReranker | None
+) -> Draft:
     """The draft that answers a kind of question by quoting; every sentence cites the evidence that it stands in."""
     side = beside(question)
     if side:
@@ -52,7 +54,7 @@ def kind_draft(kind: Kind, question: str, evidence: Sequence[Evidence], similari
     return Draft(sentences, not_found=not sentences, raw=" ".join(sentence.text for sentence in sentences))
 
 
-def best_quotes(subject: str, evidence: Sequence[Evidence], similarity: Reranker | None) -> list[Quote]:
+def best_quotes(subject: str, evidence: Sequence[Evidence], similarity: LateInteractionReranker | None) -> list[Quote]:
     """The best quote of each piece of evidence that has words, in the order of the evidence."""
     asked = stems(subject)
     spans = [

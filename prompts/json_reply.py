@@ -14,19 +14,9 @@ JSON_START = re.compile(
     r"\s*(?:[^\n{}\[\]\"]{0,80}:\s*)?(?:(?:```|~~~)\s*(?:json\w*)?\s*)?(?=\{\s*[\"}]|\[\s*[{\"])", re.IGNORECASE
 )
 TEXT_KEYS = ("text", "sentence", "answer", "claim", "statement", "content", "response", "reply")
-NUMBER_KEYS = (
-    "numbers",
-    "number",
-    "citations",
-    "citation",
-    "evidence",
-    "sources",
-    "source",
-    "cites",
-    "references",
-    "ids",
-    "id",
-)
+NUMBER_KEYS = ("numbers", "citations", "citation", "evidence", "sources", "source", "cites", "cited", "references")
+# In an object of its own; beside a text it may as well count the sentences.
+INNER_KEYS = (*NUMBER_KEYS, "number", "id", "ids")
 MAX_DEPTH = 6
 INNERMOST = re.compile(r"\{[^{}]*\}")
 TEXT_CUT_OFF = re.compile(rf'"(?:{"|".join(TEXT_KEYS)})"\s*:\s*"((?:[^"\\]|\\.)*)', re.IGNORECASE)
@@ -97,7 +87,7 @@ def _numbers(value: Any) -> Iterator[int]:
         for item in value:
             yield from _numbers(item)
     elif isinstance(value, dict):
-        yield from (number for key in NUMBER_KEYS for number in _numbers(value.get(key)))
+        yield from (number for key in INNER_KEYS for number in _numbers(value.get(key)))
     elif isinstance(value, str):
         yield from (int(found) for found in re.findall(r"(?<![\d:.])\d{1,9}(?![\d:.])", value))
     elif isinstance(value, int) and not isinstance(value, bool):

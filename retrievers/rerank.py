@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ingest.text_embedding import TextEmbedder
+from ingest.text_embedding import TextEmbedder, TokenVectors, Vectors
 from ingest.weights import find_weights
 
 CROSS_ENCODER = "cross-encoder/ms-marco-MiniLM-L6-v2"
@@ -35,14 +35,21 @@ class LateInteractionReranker:
 
     def __init__(self, embedder: TextEmbedder) -> None:
         self.name = f"late interaction over {embedder.name}"
-        self._tokens = functools.lru_cache(REMEMBERED_TEXTS)(lambda text: embedder.embed_tokens([text])[0])
+        self._embedded = functools.lru_cache(REMEMBERED_TEXTS)(lambda text: embedder.embed_with_tokens([text]))
 
     def score(self, question: str, texts: Sequence[str]) -> list[float]:
         """Mean cosine, -1..1."""
-        if not texts:
-            return []
-        asked = self._tokens(question)
-        return [float((asked @ self._tokens(text).T).max(axis=1).mean()) for text in texts]
+        asked = self.tokens(question).vectors if texts else None
+        return [float((asked @ self.tokens(text).vectors.T).max(axis=1).mean()) for text in texts if asked is not None]
+
+    def tokens(self, text: str) -> TokenVectors:
+        """The text token by token."""
+        return self._embedded(text)[1][0]
+
+    def vector(self, text: str) -> Vectors:
+        """The text as a whole: a unit vector (dimension,)."""
+        whole: Vectors = self._embedded(text)[0][0]
+        return whole
 
 
 class CrossEncoderReranker:

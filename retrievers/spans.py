@@ -27,7 +27,9 @@ BIN_SECONDS = 4.0
 SPAN_BINS = int(MAX_MOMENT_SECONDS // BIN_SECONDS)
 WINDOW_BINS = (2, 4, 7, SPAN_BINS)  # 8, 16, 28 and 60 s
 EDGE_BINS = 2  # what matches lies this far inside its span, unless the recording ends
-FUSED_WEIGHT = 0.015  # of a standard deviation of the fused score, against a mean cosine; more helps short videos, less long ones
+FUSED_WEIGHT = (
+    0.015  # of a standard deviation of the fused score, against a mean cosine; more helps short videos, less long ones
+)
 SAME_MOMENT = 0.65  # a span that a moment covers in this part has its fused score
 NO_MATCH = -1.0
 CHANCE_WEIGHT = 0.03  # of a cosine, for e times as many tokens: the best of many is nearer to anything

@@ -66,10 +66,10 @@ def test_without_a_model_the_answer_is_a_quote_with_the_second_it_is_said(search
 
 
 def test_a_model_explains_and_its_numbers_become_moments(searcher: Searcher) -> None:
-    chat = ScriptedChat("Karl von Frisch won it [1]. He studied the dance of bees [1].")
+    chat = ScriptedChat("Karl von Frisch won it [1]. He won it for the dance of bees [1].")
     heard: list[str] = []
     answer = answerer(searcher, chat).ask(QUESTION, Scope("local"), heard.append)
-    assert answer.text == "Karl von Frisch won it. [1] He studied the dance of bees. [1]"
+    assert answer.text == "Karl von Frisch won it. [1] He won it for the dance of bees. [1]"
     assert " ".join(heard) == answer.text
     assert answer.tiers["answer"] == "scripted"
     assert [citation.number for citation in answer.citations] == [1]
@@ -135,7 +135,7 @@ def test_an_empty_question_asks_for_one(searcher: Searcher, question: str) -> No
 
 @pytest.mark.parametrize("question", ["\ud800 bees", "%_'; DROP TABLE videos; --", "蜜蜂"])
 def test_odd_questions_are_answered_or_abstained(searcher: Searcher, question: str) -> None:
-    assert answerer(searcher).ask(question, Scope("local")).status in ("answered", "abstained")
+    assert answerer(searcher).ask(question, Scope("local")).status in ("answered", "abstained", "clarify")
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_the_player_starts_at_the_utterance_that_holds_the_words() -> None:
     (sentence,) = extractive_draft(question, [wall], SIMILARITY).sentences
     span = closest_span(sentence.text, wall)
     assert span is not None
-    assert best_second(question, sentence.text, span) == 10.0
+    assert best_second(question, sentence.text, span, wall, SIMILARITY) == 10.0
 
 
 @given(

@@ -27,6 +27,7 @@ REPLIES: list[tuple[str, list[tuple[str, tuple[int, ...]]]]] = [
     ('{"answer": "The fee is five euros.", "citations": ["[1]"]}', [FEE]),
     ('[{"claim": "The fee is five euros.", "sources": [{"id": 1}]}]', [FEE]),
     ('["The fee is five euros [1].", "It opens at nine [2, 3]."]', [FEE, TIME]),
+    ('[{"id": 7, "number": 8, "text": "The fee is five euros.", "citations": [1]}]', [FEE]),
     ('{"response": {"Text": "The fee is five euros.", "Evidence": "1"}}', [FEE]),
     ('{"answer": "The fee is five euros.", "citations": [true, "0:42", null]}', [("The fee is five euros.", ())]),
     ('{"answer": "<img src=http://evil.example/x onerror=y> Five [1](http://evil.example)."}', [("Five.", (1,))]),

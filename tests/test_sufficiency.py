@@ -5,7 +5,7 @@ from __future__ import annotations
 from fakes import HashEmbedder
 from test_extractive import evidence
 
-from guards.sufficiency import MIN_CONFIDENCE, SufficiencyJudge, shared_words
+from guards.sufficiency import SufficiencyJudge, shared_words
 from retrievers.rerank import LateInteractionReranker
 
 NEAR = evidence(1, "bees", ["Karl von Frisch won the Nobel Prize for the dance of the bees."])
@@ -18,7 +18,7 @@ def test_evidence_about_the_question_passes_and_other_evidence_does_not() -> Non
         near, far = judge.judge(QUESTION, [NEAR]), judge.judge(QUESTION, [FAR])
         assert near.passed
         assert not far.passed
-        assert 0.0 <= far.confidence < MIN_CONFIDENCE <= near.confidence <= 1.0
+        assert 0.0 <= far.confidence < judge.threshold <= near.confidence <= 1.0
         assert far.reason
 
 

@@ -1,0 +1,64 @@
+"""Finds where two videos say the same with other numbers, so that the answer shows both and says so."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ingest.bm25 import content_words, stem
+from prompts.draft import DraftSentence
+from retrievers.numbers import numbers_in
+
+STATEMENT_END = re.compile(r"(?<=[.!?…])[”\"]?\s+")
+# Of the words of the shorter statement, numbers aside; two statements that share so many are about the same.
+SAME_PART, LEAST_SHARED = 0.6, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Two pieces of evidence, by number, with what each says."""
+
+    numbers: tuple[int, int]
+    values: tuple[str, str]
+
+    def sentence(self) -> DraftSentence:
+        """The conflict in words, citing both."""
+        return DraftSentence(f"These videos disagree: {self.values[0]} or {self.values[1]}.", self.numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Statement:
+    number: int
+    stems: frozenset[str]
+    values: frozenset[str]
+
+
+def find_conflicts(sentences: Sequence[DraftSentence], videos: Mapping[int, str]) -> list[Conflict]:
+    """The conflicts among sentences that cite one piece of evidence each; `videos` gives the video of each number."""
+    found: dict[tuple[int, int], Conflict] = {}
+    statements = [s for sentence in sentences if len(sentence.numbers) == 1 for s in _statements(sentence)]
+    for one, other in itertools.combinations(statements, 2):
+        pair = (one.number, other.number)
+        if videos[one.number] != videos[other.number] and pair not in found and _disagree(one, other):
+            found[pair] = Conflict(pair, (_shown(one.values), _shown(other.values)))
+    return list(found.values())
+
+
+def _statements(sentence: DraftSentence) -> Iterator[_Statement]:
+    for text in STATEMENT_END.split(sentence.text):
+        values = numbers_in(text)
+        if values:
+            stems = frozenset(stem(word) for word in content_words(text) if not numbers_in(word))
+            yield _Statement(sentence.numbers[0], stems, values)
+
+
+def _disagree(one: _Statement, other: _Statement) -> bool:
+    shared = len(one.stems & other.stems)
+    alike = shared >= LEAST_SHARED and shared >= SAME_PART * min(len(one.stems), len(other.stems))
+    return alike and not one.values & other.values
+
+
+def _shown(values: frozenset[str]) -> str:
+    return " and ".join(f"{float(value):,.15g}" for value in sorted(values, key=float))
