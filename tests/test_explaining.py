@@ -60,8 +60,8 @@ LOCAL = Scope("local")
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> TalksLibrary:
-    import openai  # noqa: F401  a busy machine takes seconds to load it, which are none of an answer's
-
+    with ChatServer() as server:  # a busy machine takes seconds to load the client, which are none of an answer's
+        assert list(OpenAIChat(server.url, "", "m").stream([ChatMessage("user", "Hello")]))
     return make_library(tmp_path_factory.mktemp("talks"), TALKS)
 
 
