@@ -163,7 +163,7 @@ def answerer(library: TalksLibrary, chat: ScriptedChat | None, masker: Masker) -
     return Answerer(Router(), library.gatherer, judge, similarity, chat, None, OutputFilter(), masker)
 
 
-@pytest.mark.parametrize("chat", [None, "To register for the workshop write to ‹e-mail›, says Hopper [1]."])
+@pytest.mark.parametrize("chat", [None, "To register for the pottery workshop write to ‹e-mail› or call ‹phone› [1]."])
 def test_what_is_told_on_the_way_is_masked_too(workshop: TalksLibrary, chat: str | None) -> None:
     told: list[str] = []
     scripted = ScriptedChat(chat) if chat else None
