@@ -52,7 +52,7 @@ class ClaimChecker:
         if invented:
             return f"the number {min(invented)} is not in what it cites"
         if (
-            not content_words(claim)
+            STOP_WORDS.issuperset(content_words(claim))
             or (quotes and len(claim.split()) < LEAST_QUOTED_WORDS)
             or other_language(claim, cited)
         ):
