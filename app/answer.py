@@ -30,7 +30,7 @@ class Answer:
 
     `removed_by_rules` is the search's: what the rules kept from it. `prompt_version` is that of the template a model was
     asked with; `usage` is what the model calls took, None where there were none. `asked_as` is the question that a
-    follow-up was understood as.
+    follow-up was understood as, `asked_in` the id of the video that it is about.
     """
 
     question: str
@@ -49,3 +49,4 @@ class Answer:
     prompt_version: str | None = None
     usage: Usage | None = None
     asked_as: str | None = None
+    asked_in: str | None = None

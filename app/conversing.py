@@ -61,8 +61,12 @@ class Converser:
             answer = self._answerer.ask(
                 understood.question, inside, on_sentence, may_ask_back=may_ask_back, follows=turns[-1].meant
             )
-            where = f" (in “{self._masker.text(video.title)}”)" if video else ""
-            answer = replace(answer, question=clean_question(question), asked_as=f"{understood.question}{where}")
+            answer = replace(
+                answer,
+                question=clean_question(question),
+                asked_as=understood.question,
+                asked_in=video.video_id if video else None,
+            )
         spent += [answer.usage] if answer.usage else []
         return replace(answer, usage=functools.reduce(operator.add, spent) if spent else None)
 

@@ -31,7 +31,9 @@ SPEECH = "speech_dense"
 # What is told of a search that went over a whole video.
 ALL_PARTS, PARTS_ABOUT_WORDS = "moments of all parts of the video", "the best moments of all parts of the video"
 # What a title need not hold to be meant by "the lighthouse video".
-_VIDEO_WORDS = "video clip recording footage talk lecture film main points say said tell told show explain mention"
+_VIDEO_WORDS = """
+video clip recording footage talk lecture film main key important point idea topic message say said tell told show explain mention
+"""
 VIDEO_WORDS = frozenset(map(stem, _VIDEO_WORDS.split()))
 MANY_VIDEOS = frozenset(("videos", "clips", "recordings", "talks", "lectures", "films"))
 
@@ -77,15 +79,17 @@ class Gatherer:
         )
 
     def _named(self, subject: str, scope: Scope) -> list[Video]:
-        """The videos that the subject or, with one video, the scope names."""
+        """The videos that the subject names, or the only one that there is."""
         videos = self._rules.videos(scope.tenant, self._catalog.videos(scope.tenant))
         inside = [video for video in videos if not scope.video_ids or video.video_id in scope.video_ids]
-        return inside if len(scope.video_ids) == 1 else named_videos(subject, inside)
+        return inside if len(inside) == 1 else named_videos(subject, inside)
 
     def _compared(self, question: str, words: str, named: Sequence[Video], scope: Scope, limit: int) -> SearchResult:
         """The best moments of each video, about the words or, without any, its title."""
         found = [
-            self._plain.search(words or video.title, replace(scope, video_ids=(video.video_id,)), limit // len(named))
+            self._plain.search(
+                words or video.title, replace(scope, video_ids=(video.video_id,)), max(limit // len(named), 1)
+            )
             for video in named
         ]
         removed: Counter[str] = Counter()
@@ -105,7 +109,7 @@ def spread_over(
         for moment in spread(
             [point for point in index.scroll(scope.tenant, video.video_id) if in_scope(point, scope)],
             words,
-            limit // len(named),
+            max(limit // len(named), 1),
         )
     ]
     evidence = tuple(Evidence(n, moment, video, 0.0) for n, (video, moment) in enumerate(chosen, start=1))

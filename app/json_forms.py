@@ -34,6 +34,7 @@ def answer_json(answer: Answer) -> dict[str, Any]:
         "kind": answer.kind,
         "prompt_version": answer.prompt_version,
         "asked_as": answer.asked_as,
+        "asked_in": answer.asked_in,
         "usage": dataclasses.asdict(answer.usage) if answer.usage else None,
     }
 

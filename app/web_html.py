@@ -81,13 +81,22 @@ def turn(library: AnsweringLibrary, answer: Answer) -> Markup:
     ).format(
         answer.status,
         answer.question,
-        Markup('<p class="small">Asked as: {}</p>').format(answer.asked_as) if answer.asked_as else "",
+        understood(library, answer),
         Markup('<p class="label">{}</p>').format(label) if label else "",
         cited_text(library, answer),
         Markup('<p class="reason">{}</p>').format(sentence(answer.reason)) if label and answer.reason else "",
         closest(library, answer) if answer.status == "abstained" else "",
         how(answer),
     )
+
+
+def understood(library: AnsweringLibrary, answer: Answer) -> Markup:
+    """What a follow-up was understood as, and the video that it is about."""
+    if not answer.asked_as:
+        return Markup("")
+    video = library.video(answer.asked_in) if answer.asked_in else None
+    where = f" (in “{video.title}”)" if video else ""
+    return Markup('<p class="small">Asked as: {}{}</p>').format(answer.asked_as, where)
 
 
 def pending_turn(question: str, sentences: Sequence[str]) -> Markup:

@@ -12,7 +12,7 @@ from prompts.draft import ChatMessage, DraftSentence
 from prompts.extractive import quoted
 from prompts.fencing import MARK, Fence, clean_text
 from prompts.filling import fill_template
-from prompts.kinds import kind_of
+from prompts.kinds import kind_of, subject_of
 from retrievers.evidence import Evidence
 from retrievers.search import spoken_and_seen
 
@@ -32,7 +32,7 @@ VAGUE = re.compile(
 _GENERIC = """
 video clip recording footage film talk lecture thing thingy stuff guy dude man woman lady girl boy kid person people someone somebody
 something somewhere whatever whatsit forgot forget forgotten remember recall really cannot kind sort find show look search looking
-called name title saw watched seen say said tell mention explain like think one
+called name title saw watched seen say said tell mention explain like think one summarise summarize summary recap sum main point
 """
 GENERIC = frozenset(map(stem, _GENERIC.split()))
 
@@ -40,12 +40,13 @@ GENERIC = frozenset(map(stem, _GENERIC.split()))
 def fitting_videos(question: str, evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:
     """The best moments of the two or three videos that fit a fuzzy memory equally well; none where nobody need be asked.
 
-    A question is fuzzy when it looks for a video, in vague words, with hardly a word that tells one from another.
+    A question is fuzzy when it looks for a video, in vague words, with hardly a word that tells one from another, or asks
+    for a summary of it knows not what.
     """
-    if kind_of(question) != "recall" or not VAGUE.search(question.replace("’", "'")):
-        return ()
-    specific = {stem(word) for word in tokenize(question) if word not in STOP_WORDS} - GENERIC
-    if len(specific) > MOST_SPECIFIC_WORDS:
+    kind = kind_of(question)
+    specific = {stem(word) for word in tokenize(subject_of(question)) if word not in STOP_WORDS} - GENERIC
+    is_vague = bool(VAGUE.search(question.replace("’", "'"))) and len(specific) <= MOST_SPECIFIC_WORDS
+    if not (kind == "recall" and is_vague) and not (kind == "summarise" and not specific):
         return ()
     best: dict[str, Evidence] = {}
     for item in evidence:

@@ -18,6 +18,7 @@ MAX_ASKED, MAX_ANSWERED, MAX_TITLES = 500, 1200, 400
 MAX_CONDENSED = 400
 # Words that are neither in the question nor in the conversation: another form of one, or a word like "capital".
 MOST_NEW_WORDS = 2
+LEAST_ASKED_PART = 0.5
 
 
 def build_condense_prompt(
@@ -51,5 +52,11 @@ def read_condense_reply(reply: str, question: str, turns: Sequence[Turn]) -> str
         return None
     said = [question, *(text for t in turns for text in (t.meant, t.answer, *(moment.title for moment in t.cited)))]
     known = {stem(word) for text in said for word in tokenize(text)}
-    new = {stem(word) for word in tokenize(condensed) if word not in STOP_WORDS} - known
-    return condensed if tokenize(condensed) and len(new) <= MOST_NEW_WORDS else None
+    told, asked = _stems(condensed), _stems(question)
+    # An answer quotes videos: what it says may be added to what was asked, and never take its place.
+    is_asked = len(asked & told) >= LEAST_ASKED_PART * len(asked)
+    return condensed if told and is_asked and len(told - known) <= MOST_NEW_WORDS else None
+
+
+def _stems(text: str) -> set[str]:
+    return {stem(word) for word in tokenize(text) if word not in STOP_WORDS}

@@ -1,4 +1,7 @@
-"""Understands a follow-up by rules: what it leaves unsaid is taken from the questions before it and the moments they cited."""
+"""Understands a follow-up by rules: what it leaves unsaid is taken from the questions before it and the moments they cited.
+
+Words of a video never become part of a question that a model is asked: a title or a quote could be an instruction.
+"""
 
 from __future__ import annotations
 
@@ -87,10 +90,8 @@ _IS = "(?:did|does|do|was|were|is|are|had|has|have|will|would|could|can|should|m
 _SUBJECT = re.compile(rf"^(?:\w+ )?{_IS} (?:he|she|they|it)\b|^(?:he|she|they|it)\b", re.IGNORECASE)
 # "Why is it important to ...", "what does it mean when ...": it stands for nothing said before.
 _EMPTY_IT = re.compile(r"\bit\b(?: \w+){0,4} (?:to|that|when|if|for|where)\b", re.IGNORECASE)
-_PERSON = re.compile(r"\b(?:he|she|they|him|her|them|his|hers|their|theirs)\b", re.IGNORECASE)
 _OTHERS = re.compile(r"\b(?:its|him|her|them|his|their)\b", re.IGNORECASE)
 _AT_THE_END = re.compile(r"\b(?:it|he|she|they|him|her|them|that|this|those|these|there|one|ones)\b\W*$", re.IGNORECASE)
-_NAME = re.compile(r"\b[A-Z][\w'’-]+(?: (?:(?:of|de|van|von|der|the|la|le) )*[A-Z][\w'’-]+)+")
 _MIDDLE_NAME = re.compile(r"(?<=\w )[A-Z]")
 _ASKING_WORDS = "video clip recording talk lecture film say tell mention show explain speak"
 _ASKING = frozenset(map(stem, _ASKING_WORDS.split()))
@@ -132,7 +133,7 @@ def _chosen(plain: str, last: Turn) -> FollowUp:
         fitting = [moment for moment, count in held.items() if count == best]
         one = fitting[0] if best and len(fitting) == 1 else None
     if one:
-        return FollowUp(f"What is “{' '.join(one.title.split())}” about?", one)
+        return FollowUp("What is this video about?", one)
     return FollowUp(f"{last.meant.rstrip(' ?.!')}, {plain}")
 
 
@@ -165,8 +166,7 @@ def _completed(plain: str, last: Turn) -> str:
     if not _leaves_unsaid(plain):
         return plain
     said = {stem(word) for word in tokenize(plain)} | _ASKING
-    names = _NAME.findall(last.answer)[:1] if _PERSON.search(plain) else []
-    words = [word for word in re.findall(r"[\w'’-]+", " ".join([*names, last.meant])) if tokenize(word)]
+    words = [word for word in re.findall(r"[\w'’-]+", last.meant) if tokenize(word)]
     topic: list[str] = []
     for word in words:
         stems = {stem(token) for token in tokenize(word)}

@@ -49,6 +49,11 @@ def test_a_fuzzy_memory_that_several_videos_fit_is_asked_back_with_their_titles(
     assert heard == [answer.text]
 
 
+def test_a_summary_of_it_is_not_known_what_is_asked_back(library: TalksLibrary) -> None:
+    assert library.answerer().ask("Summarise this video", LOCAL).status == "clarify"
+    assert library.answerer().ask("What is this video about?", Scope("local", ("the-bread",))).status == "answered"
+
+
 def test_what_one_video_alone_holds_needs_no_question(library: TalksLibrary) -> None:
     answer = library.answerer().ask("that video with the guy and the dough", LOCAL)
     assert answer.status == "answered"

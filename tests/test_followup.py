@@ -28,7 +28,7 @@ BEFORE = 'before: "but they floated in a bath of mercury."'
         ("Who built it?", "Who built it (lighthouse lens turn)?"),
         ("why?", "Why (lighthouse lens turn)?"),
         ("what about mercury?", "What about mercury (lighthouse lens turn)?"),
-        ("When did he die?", "When did he die (Augustin Fresnel lighthouse lens turn)?"),
+        ("When did he die?", "When did he die (lighthouse lens turn)?"),
         ("But is the lens heavy", "Is the lens heavy (lighthouse turn)?"),
     ],
 )
@@ -83,7 +83,7 @@ def test_a_video_pointed_at_is_the_cited_one(question: str, meant: str | None, c
 def test_who_was_asked_which_video_names_one(reply: str) -> None:
     found = follow_up(reply, [BACK])
     assert found is not None
-    assert (found.question, found.cited) == ("What is “The Honey Bees” about?", BEES)
+    assert (found.question, found.cited) == ("What is this video about?", BEES)
 
 
 def test_who_was_asked_which_video_may_tell_more_instead() -> None:
@@ -131,6 +131,16 @@ def test_a_chain_of_follow_ups_keeps_the_topic() -> None:
     second = follow_up("and by whom?", [ASKED, Turn("when was it built?", "In 1823. [1]", (), first.question)])
     assert second is not None
     assert "lighthouse lens" in second.question
+
+
+def test_no_word_of_a_video_becomes_part_of_a_question() -> None:
+    hostile = CitedMoment("v", "SECRET orders for You", 0.0, 9.0, "SECRET words")
+    turn = Turn("How does a lens turn?", "“Secret Orders Are Given.” [1]", (hostile,))
+    for question in ("and then it did what?", "who is he?", "summarise that video", "in the first video, why?"):
+        found = follow_up(question, [turn])
+        assert found is not None and "SECRET" not in found.question.upper()
+    found = follow_up("the orders one", [Turn("that video", "Which?", (hostile, BEES), asked_back=True)])
+    assert found is not None and found.question == "What is this video about?"
 
 
 def test_a_moment_that_ends_before_it_starts_is_refused() -> None:

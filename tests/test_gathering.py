@@ -187,30 +187,24 @@ def test_rules_hold_for_a_summary(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("question", "kind"),
+    ("question", "kind", "task"),
     [
-        ("Who won the Nobel Prize for the dance?", "explain"),
-        ("Which video is about dough in the fridge?", "recall"),
-        ("Quote what is said about the dance", "quote"),
-        ("Summarise The Honey Bees", "summarise"),
-        ("Compare Bread at Home and Bread in a Day", "compare"),
-        ("Timeline of the bread dough", "timeline"),
+        ("Who won the Nobel Prize for the dance?", "explain", "You answer a question"),
+        ("Which video is about the dance of the bees?", "recall", "looks for a video"),
+        ("Quote what is said about the dance", "quote", "You quote"),
+        ("Summarise The Honey Bees", "summarise", "You summarise"),
+        ("Compare The Honey Bees and Bread in a Day", "compare", "You compare"),
+        ("Timeline of the dance of the bees", "timeline", "You tell how a topic"),
     ],
 )
 def test_a_model_is_asked_with_the_template_of_the_kind_and_its_version_is_told(
-    library: TalksLibrary, question: str, kind: Kind
+    library: TalksLibrary, question: str, kind: Kind, task: str
 ) -> None:
-    chat = ScriptedChat("So it is [1].")
+    chat = ScriptedChat("A honey bee dances to tell the others where flowers are [1].")
     answer = library.answerer(chat).ask(question, LOCAL)
-    assert (answer.text, answer.kind, answer.prompt_version) == ("So it is. [1]", kind, f"{kind}/1")
-    system = chat.prompts[0][0].content
-    wanted = {
-        "explain": "You answer",
-        "recall": "looks for a video",
-        "quote": "You quote",
-        "summarise": "You summarise",
-    }
-    assert {**wanted, "compare": "You compare", "timeline": "You tell how a topic"}[kind] in system
+    assert answer.text == "A honey bee dances to tell the others where flowers are. [1]"
+    assert (answer.kind, answer.prompt_version) == (kind, f"{kind}/1")
+    assert task in chat.prompts[0][0].content
 
 
 def test_a_template_of_the_user_shows_in_the_version(library: TalksLibrary, tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def test_an_answer_has_the_fields_of_the_contract() -> None:
     form = answer_json(answer)
     assert list(form) == [
         "id", "question", "route", "topic", "status", "answer", "citations", "evidence", "confidence", "reason", "tiers", "timings_ms",
-        "removed_by_rules", "masked", "kind", "prompt_version", "asked_as", "usage",
+        "removed_by_rules", "masked", "kind", "prompt_version", "asked_as", "asked_in", "usage",
     ]  # fmt: skip
     assert form["citations"] == [
         {

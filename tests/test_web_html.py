@@ -125,6 +125,8 @@ def test_a_follow_up_shows_what_it_was_understood_as() -> None:
         seen = Seen(turn(library, dataclasses.replace(answer, asked_as=payload)))
         check_page(seen)
         assert "Asked as: " in seen.text
+    about = dataclasses.replace(answer, asked_as="What comes next?", asked_in=library.known[0].video_id)
+    assert "Asked as: What comes next? (in “Knots”)" in Seen(turn(library, about)).text
 
 
 def test_hostile_words_of_a_stream_and_of_an_error() -> None:
