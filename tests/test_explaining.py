@@ -60,9 +60,10 @@ LOCAL = Scope("local")
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> TalksLibrary:
-    with ChatServer() as server:  # a busy machine takes seconds to load the client, which are none of an answer's
-        assert list(OpenAIChat(server.url, "", "m").stream([ChatMessage("user", "Hello")]))
-    return make_library(tmp_path_factory.mktemp("talks"), TALKS)
+    made = make_library(tmp_path_factory.mktemp("talks"), TALKS)
+    with ChatServer(says(GOOD)) as server:  # a busy machine takes seconds to load what the first answer needs
+        answerer(made.gatherer, OpenAIChat(server.url, "", "m"), Means()).ask(QUESTION, LOCAL)
+    return made
 
 
 def openai_chat(url: str, **options: object) -> OpenAIChat:
