@@ -277,6 +277,10 @@ def evaluate(
     answers: Annotated[
         bool, typer.Option("--answers", help="Also answer each question and judge the answers.")
     ] = False,
+    calibrate: Annotated[
+        float | None,
+        typer.Option(min=0.01, max=0.5, help="Fit confidence so that this part of answerable questions abstains."),
+    ] = None,
 ) -> None:
     """Measure how well the library answers questions whose answers are known.
 
@@ -287,7 +291,7 @@ def evaluate(
     from app.evaluating import evaluate as run
     from app.evaluation_forms import report_json, report_text
 
-    report = run(CALL.settings(), file, Options(limit, seed, baselines, plots, answers))
+    report = run(CALL.settings(), file, Options(limit, seed, baselines, plots, answers, calibrate))
     show(report_json(report), report_text(report))
 
 

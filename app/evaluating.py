@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.build import OpenLibrary
+from app.evaluating_answers import Answers, Fitted, answer_all, calibrate
 from app.gold_questions import GoldQuestion, LeftOut, draw, read_lines, resolve
 from app.progress import Progress
 from app.questions import AskedQuestion
 from app.settings import Settings
-from evaluation.answering import GivenAnswer, auroc, score_answer
 from evaluation.ranking import Gold, ReturnedSpan
-from evaluation.scoring import DEPTH, Figure, Kind, MethodRow, Scored, figures, lead, method_row, score_ranking
+from evaluation.scoring import DEPTH, Figure, Kind, MethodRow, Scored, lead, method_row, score_ranking
 from ingest.index import Scope
 from ingest.schema import PlayheadError, WrongCallError
 from retrievers.channels import CHANNELS
@@ -30,13 +30,14 @@ Rank = Callable[[AskedQuestion, Scope], Sequence[ReturnedSpan]]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What `evaluate` was asked for; `limit` questions are drawn by `seed`."""
+    """What `evaluate` was asked for; `limit` questions are drawn by `seed`, `calibrate` is the risk to calibrate for."""
 
     limit: int | None = None
     seed: int = SEED
     baselines: bool = False
     plots: Path | None = None
     answers: bool = False
+    calibrate: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +68,6 @@ class Lead:
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
-    """How well questions were answered; `auroc` of confidence is None unless some have an answer and some have none."""
-
-    figures: Mapping[str, Figure]
-    auroc: float | None
-
-
-@dataclass(frozen=True, slots=True)
 class Report:
     """What `playhead evaluate` found; `silent` channels found nothing for any question, `seed` is None when all were asked."""
 
@@ -91,6 +84,7 @@ class Report:
     lead: Lead | None
     plots: Sequence[Path]
     answers: Answers | None
+    fitted: Fitted | None
 
 
 def evaluate(settings: Settings, file: Path, options: Options) -> Report:
@@ -105,6 +99,7 @@ def evaluate(settings: Settings, file: Path, options: Options) -> Report:
             raise WrongCallError(f"{file} has no question to rank: {why_none(left_out)}")
         runs = rank_all(library, ranked, baselines=options.baselines) if ranked else []
         tiers = library.planned_searcher.search(OWN, Scope(settings.tenant), 1).tiers
+        fitted = calibrate(library, drawn, options.calibrate) if options.calibrate else None
         answers = answer_all(library, drawn) if options.answers else None
     heard = [run for run in runs if run.found or run.method.kind != "channel"]
     rows = [method_row(run.method.name, run.method.kind, run.scored, run.spent_ms) for run in heard]
@@ -120,8 +115,9 @@ def evaluate(settings: Settings, file: Path, options: Options) -> Report:
         rows=rows,
         silent=[run.method.name for run in runs if run not in heard],
         lead=lead_over_baselines(heard),
-        plots=draw_plots(options.plots, heard, rows) if options.plots and rows else (),
+        plots=draw_plots(options.plots, heard, rows, answers) if options.plots and rows else (),
         answers=answers,
+        fitted=fitted,
     )
 
 
@@ -208,24 +204,6 @@ def run(method: Method, questions: Sequence[tuple[GoldQuestion, Gold]], on_quest
     return Run(method, scored, spent_ms, found)
 
 
-def answer_all(library: OpenLibrary, questions: Sequence[GoldQuestion]) -> Answers:
-    """Answer every question that has words, those that no video answers too."""
-    questions = [question for question in questions if question.asked.text.strip()]
-    scored: list[Scored] = []
-    confidences: dict[bool, list[float]] = {True: [], False: []}
-    with Progress("answer") as progress:
-        for question in questions:
-            progress.step(question.asked.text, len(questions))
-            answer = library.answerer.ask(question.asked.text, question.scope)
-            moments = [citation.evidence.moment for citation in answer.citations]
-            cited = tuple(ReturnedSpan(m.video_id, m.start_seconds, m.end_seconds) for m in moments)
-            given = GivenAnswer(answer.text, answer.status == "answered", answer.confidence, cited)
-            gold = question.gold.gold
-            scored.append(score_answer(given, gold, question.gold.answers, gold.video if gold else ""))
-            confidences[gold is not None].append(answer.confidence)
-    return Answers(figures(scored), auroc(confidences[True], confidences[False]))
-
-
 def lead_over_baselines(runs: Sequence[Run]) -> Lead | None:
     """The search of users against the baseline with the highest R@1; None without baselines."""
     baselines = [run for run in runs if run.method.kind == "baseline"]
@@ -235,7 +213,10 @@ def lead_over_baselines(runs: Sequence[Run]) -> Lead | None:
     return Lead(best.method.name, lead(LEAD_METRIC, runs[0].scored, best.scored))
 
 
-def draw_plots(folder: Path, runs: Sequence[Run], rows: Sequence[MethodRow]) -> Sequence[Path]:
-    from evaluation.plots import write_plots
+def draw_plots(
+    folder: Path, runs: Sequence[Run], rows: Sequence[MethodRow], answers: Answers | None
+) -> Sequence[Path]:
+    from evaluation.plots import write_answer_plots, write_plots
 
-    return write_plots(folder, rows, {run.method.name: run.spent_ms for run in runs})
+    drawn = write_plots(folder, rows, {run.method.name: run.spent_ms for run in runs})
+    return [*drawn, *(write_answer_plots(folder, answers.judged) if answers else ())]

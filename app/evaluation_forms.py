@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.evaluating import NAMED_AT_MOST, Answers, Report
+from app.evaluating import NAMED_AT_MOST, Report
+from app.evaluating_answers import ABSENT, Answers, Fitted
 from app.gold_questions import LeftOut
 from app.text_forms import safe
 from evaluation.scoring import ALL, Figure, MethodRow
@@ -25,6 +26,9 @@ ANSWER_WORDS = {
     "right_moment": "A cited moment holds the answer",
     "right_words": "An accepted answer is in the text",
     "rightly_abstained": "Abstained, where no video holds the answer",
+    ABSENT: "Abstained, where its own video is shut out",
+    "wrongly_abstained": "Abstained, where a video holds the answer",
+    "words_shown": "Words of an answer",
 }
 EXPLANATION = (
     "R@k: a moment of at most 60 s among the first k holds the answer. IoU: of the first hit with the marked segment.\n"
@@ -50,14 +54,28 @@ def report_json(report: Report) -> dict[str, Any]:
         "lead": {"over": report.lead.baseline, "recall_at_1": figure_json(report.lead.figure)} if report.lead else None,
         "plots": [str(path) for path in report.plots],
         "answers": answers_json(report.answers) if report.answers else None,
+        "calibration": fitted_json(report.fitted) if report.fitted else None,
     }
 
 
 def answers_json(answers: Answers) -> dict[str, Any]:
-    """Shares over the questions that they apply to, and the AUROC of confidence, None without unanswerable lines."""
+    """Shares over the questions that they apply to, and how well confidence tells; None where there is nothing to tell."""
     return {
         **{name: figure_json(figure) for name, figure in answers.figures.items()},
         "confidence_auroc": answers.auroc,
+        "absent_auroc": answers.absent_auroc,
+        "area_under_risk_coverage": answers.aurc,
+        "calibration_error": answers.calibration_error,
+    }
+
+
+def fitted_json(fitted: Fitted) -> dict[str, Any]:
+    """The calibration that was written; its figures are of recordings that the fit had not seen."""
+    return {
+        "risk": fitted.calibration.risk,
+        "threshold": fitted.calibration.threshold,
+        "held_out_auroc": fitted.auroc,
+        **{name: figure_json(figure) for name, figure in fitted.figures.items()},
     }
 
 
@@ -98,6 +116,7 @@ def report_text(report: Report) -> str:
             f"R@1 is {100 * points.value:+.1f} points [{100 * points.low:+.1f}, {100 * points.high:+.1f}] from the best "
             f"baseline of this run, {report.lead.baseline}."
         )
+    lines += fitted_lines(report.fitted) if report.fitted else []
     lines += answer_lines(report.answers) if report.answers else []
     lines += [f"Plot: {safe(str(path))}" for path in report.plots]
     return "\n".join(lines)
@@ -116,12 +135,30 @@ def left_out_lines(left_out: Sequence[LeftOut]) -> list[str]:
 
 
 def answer_lines(answers: Answers) -> list[str]:
-    """One line a share, with the number of questions that it is of."""
-    lines = [
-        f"{ANSWER_WORDS[name]}: {figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}] of {figure.questions} questions"
-        for name, figure in answers.figures.items()
+    """One line a share, with the number of questions that it is of, and how well confidence tells."""
+    told = [("where no video holds the answer", answers.auroc), ("where its video is shut out", answers.absent_auroc)]
+    return [
+        *figure_lines(answers.figures),
+        *(f"AUROC of confidence, against questions {where}: {value:.3f}" for where, value in told if value is not None),
+        f"Area under risk and coverage: {answers.aurc:.3f}; confidence is off by {answers.calibration_error:.3f}",
     ]
-    return [*lines, *([f"AUROC of confidence: {answers.auroc:.3f}"] if answers.auroc is not None else [])]
+
+
+def fitted_lines(fitted: Fitted) -> list[str]:
+    """What a new calibration reaches on recordings that its fit had not seen."""
+    written = fitted.calibration
+    return [
+        f"Calibrated on {written.questions} questions for {written.risk:g} wrong abstentions: threshold {written.threshold:.2f}.",
+        *figure_lines(fitted.figures),
+        f"AUROC on recordings that the fit had not seen: {fitted.auroc:.3f}",
+    ]
+
+
+def figure_lines(figures: Mapping[str, Figure]) -> list[str]:
+    return [
+        f"{ANSWER_WORDS[name]}: {figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}] of {figure.questions} questions"
+        for name, figure in figures.items()
+    ]
 
 
 def table(rows: Sequence[MethodRow], slice_name: str) -> list[str]:

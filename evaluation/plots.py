@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evaluation.calibration import Judged, area_under_risk, calibration_error, reliability, risk_coverage
 from evaluation.scoring import ALL, DEPTH, Kind, MethodRow
 
 if TYPE_CHECKING:
@@ -27,6 +28,14 @@ def write_plots(folder: Path, rows: Sequence[MethodRow], spent_ms: Mapping[str, 
     if len(rows[0].figures) > 1:
         written.append(_save(folder / "slices.png", lambda axes: _draw_slices(axes, rows)))
     return written
+
+
+def write_answer_plots(folder: Path, judged: Sequence[Judged]) -> list[Path]:
+    """Write `risk_coverage.png` and `reliability.png` into an existing folder."""
+    return [
+        _save(folder / "risk_coverage.png", lambda axes: _draw_risk(axes, judged)),
+        _save(folder / "reliability.png", lambda axes: _draw_reliability(axes, judged)),
+    ]
 
 
 def _save(path: Path, draw: Callable[[Axes], None]) -> Path:
@@ -79,3 +88,23 @@ def _draw_slices(axes: Axes, rows: Sequence[MethodRow]) -> None:
     labels = [f"{name} ({rows[0].figures[name]['recall_at_1'].questions})" for name in names]
     axes.set_xticks(range(len(names)), labels)
     axes.set(ylabel="R@1, bars: 95%", ylim=(0, 1), title="By slice (questions)")
+
+
+def _draw_risk(axes: Axes, judged: Sequence[Judged]) -> None:
+    coverage, risk = risk_coverage(judged)
+    axes.plot(coverage, risk, label=f"area {area_under_risk(judged):.3f}")
+    axes.set(xlabel="part answered, most confident first", ylabel="part of them wrong", ylim=(0, 1), title="Risk and coverage")
+
+
+def _draw_reliability(axes: Axes, judged: Sequence[Judged]) -> None:
+    bins = reliability(judged)
+    axes.plot([0, 1], [0, 1], color="grey", linewidth=0.5, label="as said")
+    axes.plot(
+        [confidence for confidence, _, _ in bins],
+        [part for _, part, _ in bins],
+        "o-",
+        label=f"error {calibration_error(judged):.3f}",
+    )
+    for confidence, part, count in bins:
+        axes.annotate(str(count), (confidence, part), textcoords="offset points", xytext=(4, -10), fontsize="x-small")
+    axes.set(xlabel="confidence", ylabel="part that the library answers", xlim=(0, 1), ylim=(0, 1), title="Reliability")

@@ -77,6 +77,11 @@ class LibraryFolder:
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self.frames_folder(tenant, video_id))
 
+    @property
+    def calibration_path(self) -> Path:
+        """Where the confidence that was fitted on this library's own questions lies."""
+        return self.path / "calibration.json"
+
     def tokens_folder(self, tenant: str, video_id: str) -> Path:
         """Where the token vectors of one video lie."""
         return self.path / "tokens" / own_folder(tenant, video_id)
