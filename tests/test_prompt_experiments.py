@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 from app.demo import DEMO_VIDEOS
+from prompts.fencing import MARK
 from prompts.filling import template_version
 
 NOTEBOOK = Path(__file__).parent.parent / "notebooks" / "prompt_experiments.ipynb"
@@ -76,9 +78,11 @@ def run(
 
 
 def obeys_one_sentence(handler: Any) -> None:
-    """Cites the first evidence only where it was asked for one sentence: a model that likes one of the variants."""
-    system = str(handler.server.scripted.requests[-1]["messages"][0]["content"])
-    says("It is so [1]." if "exactly one short sentence" in system else "It is so, I think.")(handler)
+    """Repeats the first evidence, and cites it only where it was asked for one sentence: it likes one of the variants."""
+    system, user = (str(message["content"]) for message in handler.server.scripted.requests[-1]["messages"])
+    spoken = re.search(r"^speech: (.*)$", user, re.MULTILINE)
+    words = " ".join(spoken[1].replace(MARK, " ").split()[:12]) if spoken else "Nothing"
+    says(f"{words} [1]" if "exactly one short sentence" in system else words)(handler)
 
 
 @pytest.mark.slow
