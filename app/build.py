@@ -27,7 +27,7 @@ from app.token_cap import TokenCap
 from guards.output_filter import OutputFilter
 from guards.privacy import Masker
 from guards.routing import Router
-from guards.sufficiency import SufficiencyJudge
+from guards.sufficiency import SufficiencyJudge, read_calibration
 from guards.topic_classifier import load_topic_classifier
 from ingest.catalog import Catalog
 from ingest.edge_index import EdgeIndex
@@ -172,13 +172,12 @@ class OpenLibrary:
 
     def answerer_with(self, prompts_folder: Path | None) -> Answerer:
         """An answerer that takes the templates of a folder, where it has some."""
-        judge = SufficiencyJudge(self.similarity)
         outputs = self.outputs
         router = Router(classifier=load_topic_classifier(self.embedder))
         return Answerer(
             router,
             self.gatherer,
-            judge,
+            self.judge,
             self.similarity,
             self.chat,
             prompts_folder,
@@ -218,6 +217,14 @@ class OpenLibrary:
     def converser(self) -> Converser:
         """The answerer for questions that follow on others."""
         return Converser(self.answerer, self.chat, self.settings.prompts, self.masker, self.catalog.get)
+
+    @functools.cached_property
+    def judge(self) -> SufficiencyJudge:
+        """It takes the confidence that was fitted on this library's questions, if that was with today's text model."""
+        path = self.folder.calibration_path
+        fitted = read_calibration(path) if self.embedder and path.is_file() else None
+        mine = fitted if fitted and self.embedder and fitted.model == self.embedder.revision else None
+        return SufficiencyJudge(self.similarity, mine)
 
     @functools.cached_property
     def gatherer(self) -> MomentSearcher:

@@ -213,9 +213,7 @@ def lead_over_baselines(runs: Sequence[Run]) -> Lead | None:
     return Lead(best.method.name, lead(LEAD_METRIC, runs[0].scored, best.scored))
 
 
-def draw_plots(
-    folder: Path, runs: Sequence[Run], rows: Sequence[MethodRow], answers: Answers | None
-) -> Sequence[Path]:
+def draw_plots(folder: Path, runs: Sequence[Run], rows: Sequence[MethodRow], answers: Answers | None) -> Sequence[Path]:
     from evaluation.plots import write_answer_plots, write_plots
 
     drawn = write_plots(folder, rows, {run.method.name: run.spent_ms for run in runs})

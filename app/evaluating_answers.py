@@ -90,9 +90,7 @@ def ask(library: OpenLibrary, question: str, scope: Scope) -> GivenAnswer:
     return GivenAnswer(answer.text, answer.status == "answered", answer.confidence, cited)
 
 
-def without_their_video(
-    library: OpenLibrary, questions: Sequence[GoldQuestion]
-) -> list[tuple[GoldQuestion, Scope]]:
+def without_their_video(library: OpenLibrary, questions: Sequence[GoldQuestion]) -> list[tuple[GoldQuestion, Scope]]:
     """The questions with an answer, each in a scope of all videos but its own, where there are others."""
     videos = [video.video_id for video in library.catalog.videos(library.settings.tenant)]
     found = []

@@ -38,7 +38,9 @@ class Logistic:
 def fit_logistic(signals: NDArray[np.float64], labels: NDArray[np.bool_]) -> Logistic:
     """Ridge logistic regression by Newton's method; raises ValueError unless there are questions of both kinds."""
     if labels.all() or not labels.any():
-        raise ValueError(f"needs questions with and without an answer, got {int(labels.sum())} of {len(labels)} with one")
+        raise ValueError(
+            f"needs questions with and without an answer, got {int(labels.sum())} of {len(labels)} with one"
+        )
     mean, spread = signals.mean(axis=0), signals.std(axis=0)
     spread = np.where(spread > 0, spread, 1.0)
     rows = np.column_stack([(signals - mean) / spread, np.ones(len(signals))])
@@ -64,7 +66,9 @@ def threshold_at(risk: float, answerable: Sequence[float]) -> float:
     """
     place = math.floor(risk * (len(answerable) + 1))
     if place < 1:
-        raise ValueError(f"a risk of {risk:g} needs {math.ceil(1 / risk) - 1} answerable questions, got {len(answerable)}")
+        raise ValueError(
+            f"a risk of {risk:g} needs {math.ceil(1 / risk) - 1} answerable questions, got {len(answerable)}"
+        )
     return sorted(answerable)[place - 1]
 
 

@@ -93,7 +93,12 @@ def _draw_slices(axes: Axes, rows: Sequence[MethodRow]) -> None:
 def _draw_risk(axes: Axes, judged: Sequence[Judged]) -> None:
     coverage, risk = risk_coverage(judged)
     axes.plot(coverage, risk, label=f"area {area_under_risk(judged):.3f}")
-    axes.set(xlabel="part answered, most confident first", ylabel="part of them wrong", ylim=(0, 1), title="Risk and coverage")
+    axes.set(
+        xlabel="part answered, most confident first",
+        ylabel="part of them wrong",
+        ylim=(0, 1),
+        title="Risk and coverage",
+    )
 
 
 def _draw_reliability(axes: Axes, judged: Sequence[Judged]) -> None:

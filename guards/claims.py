@@ -25,6 +25,7 @@ LEAST_FOR_A_NAME = 0.5
 QUOTED = re.compile(r"[“\"„«]([^“”\"„«»]+)[”\"»]")
 LEAST_QUOTED_WORDS = 4
 LEAST_TO_TELL_ENGLISH = 6
+ENGLISH_PART = 0.2
 NAME = re.compile(r"(?<=[\w,;:)] )[A-Z][\w’'-]+")
 WORD = re.compile(r"\w+")
 
@@ -111,10 +112,19 @@ def _words(text: str) -> str:
 def other_language(claim: str, text: str) -> bool:
     """Whether the claim is surely written in another language than the text.
 
-    A sentence is mostly too short to tell, but one of six words that are all no English stop words is no English one.
+    Detection needs twenty words and 1.5 s for its first call, so what is plainly English is not asked about; a sentence of
+    six words that are all no English stop words is no English one.
     """
-    mine, theirs = detect_language(claim), detect_language(text)
-    if mine and theirs:
-        return mine != theirs
-    words, english = tokenize(claim), STOP_WORDS.intersection(tokenize(text))
-    return bool(english) and len(words) >= LEAST_TO_TELL_ENGLISH and not STOP_WORDS.intersection(words)
+    mine, theirs = english_part(claim), english_part(text)
+    if mine >= ENGLISH_PART and theirs >= ENGLISH_PART:
+        return False
+    if theirs >= ENGLISH_PART and mine == 0 and len(tokenize(claim)) >= LEAST_TO_TELL_ENGLISH:
+        return True
+    languages = detect_language(claim), detect_language(text)
+    return None not in languages and languages[0] != languages[1]
+
+
+def english_part(text: str) -> float:
+    """The part of a text's words that are English stop words, about 0.4 of plain speech."""
+    words = tokenize(text)
+    return sum(word in STOP_WORDS for word in words) / max(len(words), 1)
