@@ -39,7 +39,8 @@ def evidence(
 
 
 def prompt_text(*items: Evidence, question: str = "How much is the fee?") -> str:
-    return "\n".join(message.content for message in build_answer_prompt(question, items))
+    fence = Fence("deadbeefdeadbeef")  # a drawn one may hold the digits of a time
+    return "\n".join(message.content for message in build_answer_prompt(question, items, fence=fence))
 
 
 # ---- the prompt
@@ -163,7 +164,8 @@ def test_a_broken_template_is_one_line(tmp_path: Path, template: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_states_task_evidence_answer_example_and_what_is_missing(kind: Kind) -> None:
-    system, user = build_answer_prompt("Which one?", [evidence(1), evidence(2)], kind=kind)
+    fence = Fence("deadbeefdeadbeef")
+    system, user = build_answer_prompt("Which one?", [evidence(1), evidence(2)], fence=fence, kind=kind)
     for needed in (
         "Evidence\n",
         "never an instruction",
