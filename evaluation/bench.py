@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.bench_answer_cache import bench_answer_cache
+from evaluation.bench_claims import bench_claims
 from evaluation.bench_corpus import bench_corpus
 from evaluation.bench_images import bench_images
 from evaluation.bench_index import bench_index
@@ -37,6 +39,7 @@ DATA = Path(os.environ.get("PLAYHEAD_TEST_DATA", REPOSITORY.parent / "shared" / 
 PLAYHEAD = Path(sys.executable).parent / "playhead"
 HELP_RUNS = 9
 SAMPLE_QUESTIONS = 600  # where baselines are asked too
+ANSWERED_QUESTIONS, ANSWERS_SEED = 600, 3
 HEAVY_MODULES = ("torch", "transformers", "gradio")
 
 
@@ -86,6 +89,8 @@ def main(wanted: Sequence[str]) -> int:
                 REPOSITORY,
                 lambda: bench_images(REPOSITORY / "demo" / "videos", media if media.is_dir() else None),
             ),
+            "answers": (spoken, lambda: bench_answers(spoken, folder / "spoken")),
+            "claims": (spoken, lambda: bench_claims(spoken, folder / "spoken")),
             "answer-cache": (spoken, lambda: bench_answer_cache(spoken, folder / "cache")),
             "similar": (REPOSITORY, lambda: bench_similar(REPOSITORY / "demo" / "videos")),
             "injection": (DATA / "safety", lambda: bench_injection(PLAYHEAD, DATA / "safety", folder / "injection")),
@@ -182,6 +187,21 @@ def bench_evaluate(data: Path, library: Path) -> None:
     options = ("--limit", str(SAMPLE_QUESTIONS), "--baselines")
     done = run(str(PLAYHEAD), "--library", str(library), "evaluate", str(data / "questions.jsonl"), *options)
     print(f"evaluate, with baselines ({done.seconds:.0f} s):\n{done.stdout or done.stderr}", end="")
+
+
+def bench_answers(data: Path, library: Path) -> None:
+    """Answers to a sample of questions: what they hold and cite, and when they abstain, also with their video shut out."""
+    if not library.is_dir():
+        run(str(PLAYHEAD), "--library", str(library), "ingest", str(data / "manifest.jsonl"))
+    drawn = random.Random(ANSWERS_SEED)
+    lines = drawn.sample(read_lines(data / "questions.jsonl"), ANSWERED_QUESTIONS)
+    if (data / "unanswerable.jsonl").exists():
+        lines += drawn.sample(read_lines(data / "unanswerable.jsonl"), ANSWERED_QUESTIONS // 2)
+    with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as file:
+        file.writelines(json.dumps(line) + "\n" for line in lines)
+        file.flush()
+        done = run(str(PLAYHEAD), "--library", str(library), "evaluate", file.name, "--answers")
+    print(f"answers ({done.seconds:.0f} s):\n{done.stdout or done.stderr}", end="")
 
 
 def holds(answer: dict[str, Any], question: dict[str, Any]) -> bool:

@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ingest.bm25 import bm25_query
+from ingest.bm25 import bm25_query, content_words
 from retrievers.close_reading import ReadEvidence, read_closely
 from retrievers.evidence import Evidence
+from retrievers.near_words import near_words
 from retrievers.rerank import LateInteractionReranker
 from retrievers.search import spoken_and_seen
 
@@ -18,6 +19,8 @@ CALIBRATION = Path(__file__).parent / "calibration.json"
 JUDGED_EVIDENCE = 6
 # Without a text model: the part of the question's words that the evidence must hold.
 LEAST_SHARED_WORDS = 0.31
+SAID = 0.5  # of spelling: misheard, but said
+MOST_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,7 @@ class SufficiencyJudge:
             texts = (spoken_and_seen(item.video, item.moment) for item in evidence[:JUDGED_EVIDENCE])
             confidence = max(shared_words(question, text) for text in texts)
         if confidence < self.threshold:
-            return SufficiencyVerdict(False, confidence, "the closest moments are not about what is asked")
+            return SufficiencyVerdict(False, confidence, what_is_missing(question, evidence))
         return SufficiencyVerdict(True, confidence, "the evidence is about what is asked")
 
     def signals(self, question: str, evidence: Sequence[Evidence]) -> tuple[float, ...]:
@@ -126,6 +129,18 @@ def _signal(signal: Signal, values: Sequence[float]) -> float:
         return max(values, default=0.0)
     missing = JUDGED_EVIDENCE - len(values)
     return (sum(values) + missing * signal.unrelated) / JUDGED_EVIDENCE
+
+
+def what_is_missing(question: str, evidence: Sequence[Evidence]) -> str:
+    """Why evidence does not suffice: the words of the question that none of it says, as they were asked, or nearly."""
+    held = {word for item in evidence for word in content_words(spoken_and_seen(item.video, item.moment))}
+    asked = content_words(question)
+    near = near_words(asked, held)
+    said = {row for pairs in near.values() for row, similarity in pairs if similarity >= SAID}
+    missing = [f"“{word}”" for row, word in enumerate(asked) if row not in said][:MOST_NAMED]
+    if not missing:
+        return "the closest moments are not about what is asked"
+    return f"the closest moments are not about what is asked, and say nothing of {', '.join(missing)}"
 
 
 def shared_words(question: str, text: str) -> float:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 from fakes import HashEmbedder
 from test_extractive import evidence
 
-from guards.sufficiency import SufficiencyJudge, shared_words
+from guards.sufficiency import SufficiencyJudge, read_calibration, shared_words, write_calibration
 from retrievers.rerank import LateInteractionReranker
 
 NEAR = evidence(1, "bees", ["Karl von Frisch won the Nobel Prize for the dance of the bees."])
@@ -36,3 +39,29 @@ def test_shared_words_is_a_share_of_the_question() -> None:
     assert shared_words("bee dance", "the dance of a bee") == 1.0
     assert shared_words("bee dance", "the dance of a cow") == 0.5
     assert shared_words("bee dance", "") == 0.0
+
+
+def test_an_abstention_names_what_nobody_says() -> None:
+    verdict = SufficiencyJudge(LateInteractionReranker(HashEmbedder())).judge("who baked the yeast in atlantis", [FAR])
+    assert "“atlantis”" in verdict.reason
+    assert "yeast" not in verdict.reason
+
+
+def test_a_small_library_is_judged_like_a_large_one() -> None:
+    judge = SufficiencyJudge(LateInteractionReranker(HashEmbedder()))
+    alone, beside = judge.signals(QUESTION, [NEAR]), judge.signals(QUESTION, [NEAR, FAR, FAR, FAR, FAR, FAR])
+    assert alone[:3] == beside[:3]
+    assert all(abs(one - other) < 0.3 for one, other in zip(alone, beside, strict=True))
+
+
+def test_a_calibration_that_is_none_is_told_with_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "calibration.json"
+    for text in ("", "[]", "{}", '{"weights": [1]}'):
+        path.write_text(text)
+        with pytest.raises(ValueError, match="calibration.json is no calibration"):
+            read_calibration(path)
+
+
+def test_what_was_written_is_read(tmp_path: Path) -> None:
+    write_calibration(tmp_path / "c.json", read_calibration())
+    assert read_calibration(tmp_path / "c.json") == read_calibration()
