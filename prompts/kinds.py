@@ -95,6 +95,9 @@ _REQUEST = re.compile(
 )
 
 
+_VIDEO_ABOUT = re.compile(_filled("^{a}(?:this |that |these )?{film} (?:about|on) "), re.IGNORECASE)
+
+
 def subject_of(question: str) -> str:
     """What a question is about: it without the words that ask for a video, a summary, a comparison or a timeline.
 
@@ -103,5 +106,5 @@ def subject_of(question: str) -> str:
     if kind_of(question) == "explain":
         return question
     plain = " ".join(question.replace("’", "'").split())
-    subject = _REQUEST.sub("", plain).strip()
+    subject = _VIDEO_ABOUT.sub("", _REQUEST.sub("", plain).strip())
     return subject if re.search(r"\w", subject) else question

@@ -138,6 +138,12 @@ def test_a_summary_about_what_the_video_does_not_tell_abstains(library: TalksLib
     assert library.answerer().ask("What is this video about?", Scope("local", ("the-honey-bees",))).confidence == 1.0
 
 
+def test_a_video_that_is_not_there_is_not_summarised(library: TalksLibrary) -> None:
+    answer = library.answerer().ask("Summarise the video about quantum computers", LOCAL)
+    assert (answer.status, answer.citations) == ("abstained", ())
+    assert answer.evidence
+
+
 def test_a_filter_holds_for_a_named_video(library: TalksLibrary) -> None:
     only = Scope("local", labels={"tag": ("bread",)})
     assert titles(library.gatherer.search("Summarise Bread at Home", only, 6).evidence) == ["Bread at Home"]

@@ -101,6 +101,7 @@ def test_ordinary_questions_are_explained() -> None:
         ("Which video mentions mercury?", "mercury?"),
         ("I remember a video about a chess machine", "a chess machine"),
         ("Summarise the lighthouse video", "the lighthouse video"),
+        ("Summarise the video about quantum computers", "quantum computers"),
         ("Give me a short summary of the honey video", "the honey video"),
         ("What is “Why the Sky Is Blue” about?", "“Why the Sky Is Blue”?"),
         ("Compare what the videos say about the length of the wall", "the length of the wall"),
