@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, TemplateError
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, TemplateError, meta
 
 from prompts.draft import ChatMessage, PromptError
 
@@ -34,12 +34,15 @@ def fill_template(name: str, values: Mapping[str, object], templates: Path | Non
 def template_version(name: str, templates: Path | None = None) -> str:
     """Name and version of the template that would be filled: `explain/1`, or `explain/2+3f2a91c0` for a user's own.
 
-    What stands behind the plus is of its content, so that an edit shows even where the number stayed. Raises PromptError.
+    What stands behind the plus is of its content and of what it includes, so that an edit shows even where the number
+    stayed. Raises PromptError.
     """
     source, own = _source(name, templates)
-    stem = name.removesuffix(SUFFIX)
-    mark = f"+{hashlib.sha256(source.encode()).hexdigest()[:OWN_HASH_CHARACTERS]}" if own else ""
-    return f"{stem}/{_number(source)}{mark}"
+    included = [_source(other, templates) for other in _included(name, source, templates)]
+    content = "\0".join([source, *(text for text, _ in included)])
+    is_own = own or any(one for _, one in included)
+    mark = f"+{hashlib.sha256(content.encode()).hexdigest()[:OWN_HASH_CHARACTERS]}" if is_own else ""
+    return f"{name.removesuffix(SUFFIX)}/{_number(source)}{mark}"
 
 
 def save_template(name: str, source: str, templates: Path) -> str:
@@ -69,6 +72,14 @@ def _source(name: str, templates: Path | None) -> tuple[str, bool]:
     except (TemplateError, OSError, UnicodeDecodeError) as error:
         raise _unusable(name, templates, error) from error
     return source, Path(path or "").parent != TEMPLATES
+
+
+def _included(name: str, source: str, templates: Path | None) -> list[str]:
+    """The names of the templates that a template includes."""
+    try:
+        return [other for other in meta.find_referenced_templates(_environment(templates).parse(source)) if other]
+    except TemplateError as error:
+        raise _unusable(name, templates, error) from error
 
 
 def _number(source: str) -> int:

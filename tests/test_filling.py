@@ -32,6 +32,16 @@ def test_a_template_of_the_user_is_told_apart_by_its_content(tmp_path: Path) -> 
     assert template_version("explain.jinja", tmp_path).startswith("explain/0+")
 
 
+def test_an_included_template_of_the_user_shows_too(tmp_path: Path) -> None:
+    (tmp_path / "evidence.jinja").write_text("{# version: 9 #}Evidence\nRead it.")
+    changed = template_version("explain.jinja", tmp_path)
+    assert changed.startswith(template_version("explain.jinja") + "+")
+    assert template_version("condense.jinja", tmp_path) == template_version("condense.jinja")
+    (tmp_path / "explain.jinja").write_text("{% include %}")
+    with pytest.raises(PromptError, match="explain.jinja"):
+        template_version("explain.jinja", tmp_path)
+
+
 def test_saving_makes_the_next_version_and_keeps_the_last(tmp_path: Path) -> None:
     folder = tmp_path / "prompts"
     ours = int(template_version("explain.jinja").split("/")[1])
