@@ -11,8 +11,8 @@ import numpy as np
 from ingest.bm25 import STOP_WORDS, content_words, fold, tokenize
 from ingest.language import detect_language
 from retrievers.near_words import near_words
-from retrievers.numbers import numbers_in
 from retrievers.rerank import LateInteractionReranker
+from retrievers.spoken_numbers import numbers_in
 
 # The mean, over a claim's words of content, of how near the nearest word of the cited text is in spelling or in meaning.
 # Set on questions of spoken_library turned into claims: right ones have 0.89 in the middle, those of another moment 0.64.

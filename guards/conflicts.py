@@ -1,4 +1,4 @@
-"""Finds where two videos say the same with other numbers, so that the answer shows both and says so."""
+"""Finds where two videos say the same with another number, so that the answer shows both and says so."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ingest.bm25 import content_words, stem
 from prompts.draft import DraftSentence
-from retrievers.numbers import numbers_in
+from retrievers.spoken_numbers import numbers_in
 
 STATEMENT_END = re.compile(r"(?<=[.!?…])[”\"]?\s+")
 # Of the words of the shorter statement, numbers aside; two statements that share so many are about the same.
@@ -32,7 +32,7 @@ class Conflict:
 class _Statement:
     number: int
     stems: frozenset[str]
-    values: frozenset[str]
+    value: str
 
 
 def find_conflicts(sentences: Sequence[DraftSentence], videos: Mapping[int, str]) -> list[Conflict]:
@@ -42,23 +42,23 @@ def find_conflicts(sentences: Sequence[DraftSentence], videos: Mapping[int, str]
     for one, other in itertools.combinations(statements, 2):
         pair = (one.number, other.number)
         if videos[one.number] != videos[other.number] and pair not in found and _disagree(one, other):
-            found[pair] = Conflict(pair, (_shown(one.values), _shown(other.values)))
+            found[pair] = Conflict(pair, (_shown(one.value), _shown(other.value)))
     return list(found.values())
 
 
 def _statements(sentence: DraftSentence) -> Iterator[_Statement]:
     for text in STATEMENT_END.split(sentence.text):
         values = numbers_in(text)
-        if values:
+        if len(values) == 1:  # of several it is not known which one the other statement is about
             stems = frozenset(stem(word) for word in content_words(text) if not numbers_in(word))
-            yield _Statement(sentence.numbers[0], stems, values)
+            yield _Statement(sentence.numbers[0], stems, *values)
 
 
 def _disagree(one: _Statement, other: _Statement) -> bool:
     shared = len(one.stems & other.stems)
     alike = shared >= LEAST_SHARED and shared >= SAME_PART * min(len(one.stems), len(other.stems))
-    return alike and not one.values & other.values
+    return alike and one.value != other.value
 
 
-def _shown(values: frozenset[str]) -> str:
-    return " and ".join(f"{float(value):,.15g}" for value in sorted(values, key=float))
+def _shown(value: str) -> str:
+    return f"{float(value):,.15g}"

@@ -13,8 +13,8 @@ from ingest.bm25 import bm25_query
 from prompts.draft import Draft, DraftSentence
 from retrievers.close_reading import ReadEvidence, ReadPiece, read_closely
 from retrievers.evidence import Evidence
-from retrievers.numbers import asks_for_number, numbers_in
 from retrievers.rerank import LateInteractionReranker
+from retrievers.spoken_numbers import asks_for_number, numbers_in
 
 READ_EVIDENCE = 3
 # Of one quote, and of all quotes of an answer. On spoken_library 60 words hold the answer for 0.77 of questions, 40 for 0.70.

@@ -15,9 +15,10 @@ GUIDE = "“It climbs over mountains. The Great Wall of China is 8,850 kilometer
     ("other", "number", "conflict"),
     [
         ("The Great Wall of China is 21,196 kilometers long.", 2, True),
-        ("The Great Wall of China is twenty one thousand kilometers long.", 2, True),
+        ("The Great Wall of China is twenty thousand kilometers long.", 2, True),
         ("The Great Wall of China is 8850 kilometers long.", 2, False),
         ("The Great Wall of China is very long.", 2, False),
+        ("In 2012, after five years, China said how long the Great Wall is.", 2, False),
         ("The cable was 3,000 kilometers long.", 2, False),
         ("In 1644 the Ming lost the north.", 2, False),
     ],

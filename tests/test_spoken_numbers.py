@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from retrievers.numbers import asks_for_number, numbers_in
+from retrievers.spoken_numbers import asks_for_number, numbers_in
 
 
 @pytest.mark.parametrize(
