@@ -156,45 +156,24 @@ def _best_together(runs: Sequence[_Run]) -> list[_Run]:
 
 
 def all_spans(evidence: Evidence) -> Iterator[Span]:
-    """Every run of the pieces of a moment that is no longer than a quote."""
-    read = read_closely("", [evidence], None)[0]
+    """Every run of the pieces of a moment that is no longer than a quote, and neither begins nor ends with a question."""
+    (read,) = read_closely("", [evidence], None)
     pieces = [part for piece in read.pieces if piece.channel != "description" for part in short_pieces(piece)]
-    for run in _runs(0, pieces, [1.0] * len(pieces), 1.0, set()):
+    plain = [0.0 if piece.text.rstrip().endswith("?") else 1.0 for piece in pieces]
+    for run in _runs(0, pieces, plain, 1.0, set()):
         chosen = pieces[run.first : run.last]
         yield Span(
             evidence.number, evidence.moment.video_id, tuple((piece.start_seconds, piece.text) for piece in chosen)
         )
 
 
-def moment_spans(evidence: Evidence) -> Iterator[Span]:
-    """The quotable spans of a moment: from each utterance on as many as fit, and the lines of each screen."""
-    moment = evidence.moment
-    said = [(segment.start_seconds, segment.text) for segment in moment.transcript]
-    for first in range(len(said)):
-        pieces = _fitting(said[first:])
-        if pieces:
-            yield Span(evidence.number, moment.video_id, pieces)
-    for start_seconds in sorted({span.start_seconds for span in moment.screen_text}):
-        lines = [span.text for span in moment.screen_text if span.start_seconds == start_seconds]
-        shown = (max(start_seconds, moment.start_seconds), " · ".join(lines))
-        lines_shown = _fitting([shown])
-        if lines_shown:
-            yield Span(evidence.number, moment.video_id, lines_shown)
-
-
-def _fitting(pieces: Sequence[tuple[float, str]]) -> tuple[tuple[float, str], ...]:
-    """As many pieces as stay below the limit of words, without questions at the end; of a longer piece, its beginning."""
-    start_seconds, first = pieces[0]
-    words = first.split()[:MAX_SPAN_WORDS]
-    chosen, count = [(start_seconds, " ".join(words))], len(words)
-    for piece in pieces[1:]:
-        count += len(piece[1].split())
-        if count > MAX_SPAN_WORDS:
-            break
-        chosen.append(piece)
-    while chosen and chosen[-1][1].endswith("?"):  # a question answers nothing; what follows it is another span's
-        chosen.pop()
-    return tuple(chosen)
+def moment_spans(evidence: Evidence) -> list[Span]:
+    """From each piece on the longest run of at most MAX_SPAN_WORDS, and each screen."""
+    longest: dict[tuple[float, str], Span] = {}
+    for span in all_spans(evidence):
+        if len(span.text.split()) <= MAX_SPAN_WORDS or len(span.pieces) == 1:
+            longest[span.pieces[0]] = span
+    return list(longest.values())
 
 
 def content_words(text: str) -> set[int]:

@@ -89,7 +89,7 @@ def of_each_video(quotes: Sequence[Quote]) -> list[Quote]:
 
 def _beside_draft(side: Literal["before", "after"], evidence: Sequence[Evidence]) -> Draft:
     """The words of the best moment that adjoin what was named: its first ones after it, its last ones before it."""
-    spans = list(moment_spans(evidence[0])) if evidence else []
+    spans = moment_spans(evidence[0]) if evidence else []
     if side == "before" and spans:
         end = max(span.pieces[-1][0] for span in spans)
         spans = [span for span in spans if span.pieces[-1][0] == end]
@@ -99,7 +99,7 @@ def _beside_draft(side: Literal["before", "after"], evidence: Sequence[Evidence]
 
 def _whole(evidence: Evidence) -> list[Span]:
     """The spans that begin with a sentence, where the text has sentences; else all."""
-    spans = list(moment_spans(evidence))
+    spans = moment_spans(evidence)
     said = evidence.moment.transcript
     if not any(segment.text.rstrip().endswith(SENTENCE_ENDS) for segment in said):
         return spans
