@@ -108,7 +108,6 @@ class Answerer:
         """
         spent: list[Usage] = []
         answer = self._ask(question, scope, on_sentence, may_ask_back, follows, spent.append)
-        answer = masked_answer(answer, self._masker)
         tiers = {role: self._outputs.redact(name) for role, name in answer.tiers.items()}
         usage = functools.reduce(operator.add, spent) if spent else None
         return replace(answer, reason=self._outputs.redact(answer.reason), tiers=tiers, usage=usage)
@@ -137,28 +136,35 @@ class Answerer:
             found = kept_only(found, question, candidates)
         with clock.stage("judge"):
             sufficiency = self._judged(question, found, fuzzy=bool(candidates))
+        kind, found = kind_of(question), arranged(kind_of(question), found)
+        knowing = self._masker.knowing(found.evidence)
+        # From here on nothing that is to be masked is there to be quoted, compared or sent.
+        found = replace(
+            found,
+            evidence=self._masker.evidence(found.evidence),
+            tiers={**found.tiers, "confidence": self._judge.tier},
+        )
         alike = look_alikes(found.evidence)
         looks = bool(alike and self._explainer and route.route == "answer" and self._explainer.sees(alike))
         if not sufficiency.passed and not looks:
             abstention = _abstention(question, route, found, sufficiency.confidence, sufficiency.reason, clock)
             return with_look_alikes(abstention, alike)
-        kind, found = kind_of(question), arranged(kind_of(question), found)
-        knowing = self._masker.knowing(found.evidence)
         with clock.stage("draft"):
             tell = functools.partial(_told, on_sentence, knowing)
             ask = _Asking(kind, question, scope, route, sufficiency.passed, tell, on_usage, ends_at)
             drafted = self._ask_back(ask, found.evidence) if candidates else self._draft(ask, found.evidence)
-        found = replace(found, evidence=drafted.evidence)
         offered = evidence_texts(drafted.offered)
         for number, claims in drafted.seen.items():
             offered[number] += f" {claims}"
-        problem = no_problem if candidates else self._problem(question, drafted.offered)
+        is_claimed = not candidates and drafted.tier != EXTRACTIVE_TIER  # a quote was cut from what it cites
+        problem = self._problem(question, drafted.offered) if is_claimed else no_problem
         checked, dropped, citations = check_citations(drafted.draft, offered, problem)
         gate = self._outputs.gate(drafted.instructions)
         kept = let_out(gate, checked, offered)
         if not kept:
-            reason = drafted.note or (f"the reply gave away {gate.withheld}" if gate.withheld else citations.reason)
-            # Whoever read the evidence found no answer in it.
+            quoted = drafted.tier == EXTRACTIVE_TIER and drafted.note
+            reason = quoted or (f"the reply gave away {gate.withheld}" if gate.withheld else citations.reason)
+            # Nothing that was read out of the evidence could be shown.
             confidence = min(sufficiency.confidence, self._judge.threshold)
             abstention = _abstention(question, route, found, confidence, reason, clock, drafted.tier)
             abstention = replace(abstention, kind=kind, prompt_version=drafted.prompt_version)
@@ -191,13 +197,14 @@ class Answerer:
         note = ""
         if self._explainer and ask.route.route == "answer" and not beside(ask.question):
             try:
+                read = evidence if ask.words_suffice else look_alikes(evidence)
                 return self._explainer.explain(
-                    ask.kind, ask.question, evidence, ask.scope, self._listen(ask), ask.on_usage, ask.ends_at
+                    ask.kind, ask.question, read, ask.scope, self._listen(ask), ask.on_usage, ask.ends_at
                 )
             except ChatModelError as error:
                 note = f"quoted instead of explained: {error}"
         quoted = self._quote(ask, evidence) if ask.words_suffice else Draft((), not_found=True, raw="")
-        return Drafted(quoted, EXTRACTIVE_TIER, tuple(evidence), tuple(evidence), note)
+        return Drafted(quoted, EXTRACTIVE_TIER, tuple(evidence), note)
 
     def _listen(self, ask: _Asking) -> Callable[[str, Sequence[Evidence]], OnSentences]:
         """What makes a listener of a reply, from the instructions that its writer has and the evidence it reads."""
@@ -247,11 +254,11 @@ class Answerer:
             if asked:
                 _tell([asked], evidence_texts(read), self._outputs.gate(prompt[0].content), ask.tell)
                 draft = Draft((asked,), not_found=False, raw=asked.text)
-                return Drafted(draft, self._chat.name, read, read, "", prompt[0].content, version)
+                return Drafted(draft, self._chat.name, read, "", prompt[0].content, version)
         asked = plain_question(evidence)
         _tell([asked], evidence_texts(evidence), self._outputs.gate(), ask.tell)
         draft = Draft((asked,), not_found=False, raw=asked.text)
-        return Drafted(draft, EXTRACTIVE_TIER, tuple(evidence), tuple(evidence), note)
+        return Drafted(draft, EXTRACTIVE_TIER, tuple(evidence), note)
 
     def _quote(self, ask: _Asking, evidence: Sequence[Evidence]) -> Draft:
         draft = kind_draft(ask.kind, ask.question, evidence, self._similarity)
@@ -279,14 +286,6 @@ def with_look_alikes(abstention: Answer, alike: Sequence[Evidence]) -> Answer:
 def shown(sentence: DraftSentence, masker: Masker) -> str:
     """The sentence, masked, followed by its citations, as `text [1][3]`."""
     return f"{masker.text(sentence.text)} {''.join(f'[{number}]' for number in sentence.numbers)}"
-
-
-def masked_answer(answer: Answer, masker: Masker) -> Answer:
-    """The answer with its evidence and quotes masked; its sentences were masked when they were let out."""
-    evidence = masker.evidence(answer.evidence)
-    knowing, offered = masker.knowing(answer.evidence), {item.number: item for item in evidence}
-    citations = tuple(replace(c, evidence=offered[c.number], quote=knowing.text(c.quote)) for c in answer.citations)
-    return replace(answer, evidence=evidence, citations=citations)
 
 
 def evidence_texts(evidence: Sequence[Evidence]) -> dict[int, str]:
@@ -332,7 +331,7 @@ def _abstention(
         route=route.route,
         topic=route.topic,
         status="abstained",
-        text="The library does not hold the answer.",
+        text=" ".join(["The library does not hold the answer.", *_disclaimer(route)]),
         citations=(),
         evidence=found.evidence,
         confidence=confidence,

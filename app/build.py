@@ -220,11 +220,15 @@ class OpenLibrary:
 
     @functools.cached_property
     def judge(self) -> SufficiencyJudge:
-        """It takes the confidence that was fitted on this library's questions, if that was with today's text model."""
-        path = self.folder.calibration_path
-        fitted = read_calibration(path) if self.embedder and path.is_file() else None
-        mine = fitted if fitted and self.embedder and fitted.model == self.embedder.revision else None
-        return SufficiencyJudge(self.similarity, mine)
+        """Calibrated on this library's questions, else on ours; for a text model that neither was made with, by words alone."""
+        path = self.folder.calibration_path(self.settings.tenant)
+        try:
+            known = [*([read_calibration(path)] if path.is_file() else []), read_calibration()]
+        except ValueError as error:
+            raise LibraryError(str(error)) from None
+        revision = self.embedder.revision if self.embedder else ""
+        fitting = next((calibration for calibration in known if calibration.model == revision), None)
+        return SufficiencyJudge(self.similarity if fitting else None, fitting)
 
     @functools.cached_property
     def gatherer(self) -> MomentSearcher:

@@ -167,6 +167,8 @@ class OpenAIChat:
         from anyio.from_thread import start_blocking_portal
 
         seconds = min(ends_at - time.monotonic(), self._deadline_seconds)
+        if seconds <= 0:
+            raise self._error(Problem("was left no time to answer", "Raise PLAYHEAD_ANSWER_SECONDS"))
         call = _Call(conversation(messages), estimate_prompt(messages), seconds, time.monotonic() + seconds)
         reserved = self._admit(call)
         # The SDK runs on an event loop in a thread of its own: only there can a sleep before a retry, a silence and a

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit, urlunsplit
@@ -11,9 +12,12 @@ from ingest.media import MEDIA_SUFFIXES
 from ingest.schema import Video
 from prompts.draft import DraftSentence
 from prompts.extractive import Span, all_spans, answer_chance, content_words
+from prompts.kinds import beside
 from retrievers.close_reading import read_closely
 from retrievers.evidence import Evidence
 from retrievers.rerank import LateInteractionReranker
+
+QUOTE_AT_END = re.compile(r"(“[^“”]+”)\W*$")
 
 
 def cite(
@@ -33,6 +37,8 @@ def cite(
 
 
 def _citation(question: str, sentence: str, evidence: Evidence, similarity: LateInteractionReranker | None) -> Citation:
+    said = QUOTE_AT_END.search(sentence)  # “Title”: “quote”
+    sentence = said[1] if said else sentence
     span = closest_span(sentence, evidence)
     start_seconds = evidence.moment.start_seconds
     play_seconds = (
@@ -57,7 +63,12 @@ def closest_span(sentence: str, evidence: Evidence) -> Span | None:
 def best_second(
     question: str, sentence: str, span: Span, evidence: Evidence, similarity: LateInteractionReranker | None
 ) -> float:
-    """Where to start playing a quote: the utterance nearest to the question or, for a sentence in other words, to it."""
+    """Where to start playing a quote: the utterance nearest to the question or, for a sentence in other words, to it.
+
+    The first one, where the question asks for what lies beside other words.
+    """
+    if beside(question):
+        return span.pieces[0][0]
     asked = question if sentence.startswith("“") else sentence
     (read,) = read_closely(asked, [evidence], similarity)
     chances: dict[float, float] = {}

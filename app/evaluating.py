@@ -10,7 +10,7 @@ from pathlib import Path
 
 from app.build import OpenLibrary
 from app.evaluating_answers import Answers, Fitted, answer_all, calibrate
-from app.gold_questions import GoldQuestion, LeftOut, draw, read_lines, resolve
+from app.gold_questions import GoldQuestion, LeftOut, Line, draw, read_lines, resolve
 from app.progress import Progress
 from app.questions import AskedQuestion
 from app.settings import Settings
@@ -91,6 +91,7 @@ def evaluate(settings: Settings, file: Path, options: Options) -> Report:
     """Measure how well the library answers the questions of a file; WrongCallError names the line that cannot be used."""
     check_extras(options)
     lines = read_lines(file)
+    fitted = fit(settings, lines, options) if options.calibrate else None
     with OpenLibrary(settings, "playhead evaluate") as library:
         questions, left_out = resolve(lines, library.catalog, settings.tenant)
         drawn = draw(questions, options.limit, options.seed)
@@ -99,7 +100,6 @@ def evaluate(settings: Settings, file: Path, options: Options) -> Report:
             raise WrongCallError(f"{file} has no question to rank: {why_none(left_out)}")
         runs = rank_all(library, ranked, baselines=options.baselines) if ranked else []
         tiers = library.planned_searcher.search(OWN, Scope(settings.tenant), 1).tiers
-        fitted = calibrate(library, drawn, options.calibrate) if options.calibrate else None
         answers = answer_all(library, drawn) if options.answers else None
     heard = [run for run in runs if run.found or run.method.kind != "channel"]
     rows = [method_row(run.method.name, run.method.kind, run.scored, run.spent_ms) for run in heard]
@@ -115,10 +115,18 @@ def evaluate(settings: Settings, file: Path, options: Options) -> Report:
         rows=rows,
         silent=[run.method.name for run in runs if run not in heard],
         lead=lead_over_baselines(heard),
-        plots=draw_plots(options.plots, heard, rows, answers) if options.plots and rows else (),
+        plots=draw_plots(options.plots, heard, rows, answers) if options.plots else (),
         answers=answers,
         fitted=fitted,
     )
+
+
+def fit(settings: Settings, lines: Sequence[Line], options: Options) -> Fitted:
+    """Calibrate the library with the questions; what opens it next judges by that."""
+    assert options.calibrate
+    with OpenLibrary(settings, "playhead evaluate") as library:
+        questions, _ = resolve(lines, library.catalog, settings.tenant)
+        return calibrate(library, draw(questions, options.limit, options.seed), options.calibrate)
 
 
 def check_extras(options: Options) -> None:
@@ -216,5 +224,5 @@ def lead_over_baselines(runs: Sequence[Run]) -> Lead | None:
 def draw_plots(folder: Path, runs: Sequence[Run], rows: Sequence[MethodRow], answers: Answers | None) -> Sequence[Path]:
     from evaluation.plots import write_answer_plots, write_plots
 
-    drawn = write_plots(folder, rows, {run.method.name: run.spent_ms for run in runs})
+    drawn = write_plots(folder, rows, {run.method.name: run.spent_ms for run in runs}) if rows else []
     return [*drawn, *(write_answer_plots(folder, answers.judged) if answers else ())]

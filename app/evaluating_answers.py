@@ -14,7 +14,7 @@ from evaluation.answering import GivenAnswer, auroc, score_answer
 from evaluation.calibration import Judged, area_under_risk, calibration_error, fit_logistic, threshold_at
 from evaluation.ranking import ReturnedSpan
 from evaluation.scoring import Figure, Scored, figures
-from guards.sufficiency import JUDGED_EVIDENCE, Calibration, write_calibration
+from guards.sufficiency import JUDGED_EVIDENCE, Calibration, SufficiencyJudge, write_calibration
 from ingest.index import Scope
 from ingest.schema import PlayheadError
 from prompts.kinds import subject_of
@@ -47,9 +47,14 @@ class Fitted:
     figures: Mapping[str, Figure]
 
 
-def answer_all(library: OpenLibrary, questions: Sequence[GoldQuestion]) -> Answers:
-    """Answer every question that has words, those that no video answers too; then where its own video is shut out."""
+def answer_all(library: OpenLibrary, questions: Sequence[GoldQuestion]) -> Answers | None:
+    """Answer every question that has words, those that no video answers too; then where its own video is shut out.
+
+    None when no question has words.
+    """
     questions = [question for question in questions if question.asked.text.strip()]
+    if not questions:
+        return None
     absent = without_their_video(library, questions)
     scored: list[Scored] = []
     answerable: list[Judged] = []
@@ -87,7 +92,7 @@ def ask(library: OpenLibrary, question: str, scope: Scope) -> GivenAnswer:
     answer = library.answerer.ask(question, scope)
     moments = [citation.evidence.moment for citation in answer.citations]
     cited = tuple(ReturnedSpan(m.video_id, m.start_seconds, m.end_seconds) for m in moments)
-    return GivenAnswer(answer.text, answer.status == "answered", answer.confidence, cited)
+    return GivenAnswer(answer.text, answer.status in ("answered", "restricted"), answer.confidence, cited)
 
 
 def without_their_video(library: OpenLibrary, questions: Sequence[GoldQuestion]) -> list[tuple[GoldQuestion, Scope]]:
@@ -117,11 +122,12 @@ def calibrate(library: OpenLibrary, questions: Sequence[GoldQuestion], risk: flo
     asked = [q for q in questions if q.gold.gold and q.asked.text.strip() and not q.scope.video_ids]
     absent = without_their_video(library, asked)
     rows, labels, recordings = [], [], []
+    judge = SufficiencyJudge(library.similarity)
     with Progress("calibrate") as progress:
         for question, scope, held in [*((q, q.scope, True) for q in asked), *((q, s, False) for q, s in absent)]:
             progress.step(question.asked.text, len(asked) + len(absent))
             evidence = library.gatherer.search(question.asked.text, scope, JUDGED_EVIDENCE).evidence
-            rows.append(library.judge.signals(subject_of(question.asked.text), evidence))
+            rows.append(judge.signals(subject_of(question.asked.text), evidence))
             labels.append(held)
             recordings.append(question.gold.gold.video if question.gold.gold else "")
     signals, known = np.array(rows, dtype=np.float64), np.array(labels)
@@ -132,20 +138,20 @@ def calibrate(library: OpenLibrary, questions: Sequence[GoldQuestion], risk: flo
             held_out[~half] = fit_logistic(signals[half], known[half]).probabilities(signals[~half])
         threshold = threshold_at(risk, held_out[known].tolist())
         whole = fit_logistic(signals, known)
+        calibration = Calibration(
+            model=library.embedder.revision,
+            weights=whole.weights,
+            offset=whole.offset,
+            threshold=float(threshold),
+            risk=risk,
+            questions=int(known.sum()),
+        )
     except (ValueError, IndexError) as error:
         raise PlayheadError(f"Too few questions to calibrate with: {error}.") from None
-    calibration = Calibration(
-        model=library.embedder.revision,
-        weights=tuple(round(weight, 4) for weight in whole.weights),
-        offset=round(whole.offset, 4),
-        threshold=round(float(threshold), 4),
-        risk=risk,
-        questions=int(known.sum()),
-    )
-    write_calibration(library.folder.calibration_path, calibration)
+    write_calibration(library.folder.calibration_path(library.settings.tenant), calibration)
     scored = [
         Scored(recording, (), {"wrongly_abstained" if held else ABSENT: float(value < threshold)})
         for recording, held, value in zip(recordings, labels, held_out, strict=True)
     ]
     chances = auroc(held_out[known].tolist(), held_out[~known].tolist())
-    return Fitted(calibration, chances or 0.5, figures(scored))
+    return Fitted(calibration, 0.5 if chances is None else chances, figures(scored))

@@ -40,13 +40,12 @@ Listen = Callable[[str, Sequence[Evidence]], OnSentences]
 class Drafted:
     """A draft with the tier that wrote it, the instructions it had and, when that was not the configured model, why.
 
-    `prompt_version` is that of the template that a model was asked with, `evidence` what was found, `offered` the part
-    of it that was read, and `seen` what pictures were found to show, by the number of their evidence.
+    `prompt_version` is that of the template that a model was asked with, `offered` the part of the evidence that was
+    read, and `seen` what pictures were found to show, by the number of their evidence.
     """
 
     draft: Draft
     tier: str
-    evidence: tuple[Evidence, ...]
     offered: tuple[Evidence, ...]
     note: str = ""
     instructions: str = ""
@@ -81,7 +80,7 @@ class Explainer:
 
     def sees(self, evidence: Sequence[Evidence]) -> bool:
         """Whether a picture of what was found would be sent."""
-        return self._sees and any(map(is_visual, evidence))
+        return self._sees and bool(self._pictures(evidence))
 
     def explain(
         self,
@@ -130,6 +129,7 @@ class Explainer:
         if not packed:
             raise UnusableReplyError(f"{self._chat.name} sees no pictures, and there is nothing else to read.")
         numbers = {item.number for item in packed}
+        pictures = {number: jpeg for number, jpeg in pictures.items() if number in numbers}
         offered = tuple(item for item in readable if item.number in numbers)
         *before, last = build_answer_prompt(self._masker.text(call.question), packed, self._templates, kind=call.kind)
         shown = tuple(Picture(picture_label(number), jpeg) for number, jpeg in pictures.items() if number in numbers)
@@ -150,7 +150,7 @@ class Explainer:
             )
         elif draft.sentences and self._means.cache is not None:
             self._means.cache.put(self._key(call), call.question, draft, offered)
-        return Drafted(draft, self._chat.name, call.evidence, offered, "", instructions, self._version(call.kind), seen)
+        return Drafted(draft, self._chat.name, offered, "", instructions, self._version(call.kind), seen)
 
     def _read(
         self, messages: Sequence[ChatMessage], call: _Call, tell: OnSentences, pictures: Mapping[int, bytes]
@@ -212,9 +212,7 @@ class Explainer:
         *before, _ = build_answer_prompt("", (), self._templates, kind=call.kind)
         instructions = "\n".join(message.content for message in before)
         call.listen(instructions, call.evidence)(draft.sentences)
-        return Drafted(
-            draft, self._chat.name, call.evidence, call.evidence, REMEMBERED, instructions, self._version(call.kind)
-        )
+        return Drafted(draft, self._chat.name, call.evidence, REMEMBERED, instructions, self._version(call.kind))
 
     def _key(self, call: _Call) -> CacheKey:
         tenant, version = call.scope.tenant, self._version(call.kind)

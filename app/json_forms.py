@@ -127,11 +127,6 @@ def moment_text(moment: Moment) -> str:
     return " ".join(part for part in (moment.speech, moment.screen, moment.description) if part)
 
 
-def media_url(video_id: str) -> str:
-    """Where the HTTP API serves the file of a video."""
-    return f"/api/v1/media/{quote(video_id, safe='')}"
-
-
 def thumbnail_url(video_id: str, seconds: float) -> str:
     """Where the HTTP API serves the picture at a second of a video."""
     return f"/api/v1/thumbnails/{quote(video_id, safe='')}?t={seconds:.3f}"

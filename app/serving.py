@@ -45,7 +45,8 @@ class LibraryService:
         return [self._library.masker.video(video) for video in self._library.catalog.videos(self._scope.tenant)]
 
     def video(self, video_id: str) -> Video | None:
-        return self._library.catalog.get(self._scope.tenant, video_id)
+        video = self._library.catalog.get(self._scope.tenant, video_id)
+        return self._library.masker.video(video) if video else None
 
     def media_path(self, video_id: str) -> Path | None:
         """The first copy of the video that still exists; None for captions without media."""

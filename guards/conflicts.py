@@ -7,13 +7,17 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ingest.bm25 import content_words, stem
+from text_to_num import alpha2digit
+
+from ingest.bm25 import STOP_WORDS, content_words, stem
 from prompts.draft import DraftSentence
 from retrievers.spoken_numbers import numbers_in
 
 STATEMENT_END = re.compile(r"(?<=[.!?…])[”\"]?\s+")
 # Of the words of the shorter statement, numbers aside; two statements that share so many are about the same.
 SAME_PART, LEAST_SHARED = 0.6, 3
+# What is counted or measured stands behind its number; without it, as for years and names with a number, nothing is compared.
+MEASURED = re.compile(r"\b(\d[\d,.]*\d|\d)\s+((?:thousand|million|billion|1000|1000000|1000000000)\s+)?([^\W\d_]{2,})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +34,13 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class _Statement:
+    """One measure that a sentence gives: the evidence it cites, its words, and by unit the value and how it is written."""
+
     number: int
     stems: frozenset[str]
-    value: str
+    unit: str
+    values: frozenset[str]
+    written: str
 
 
 def find_conflicts(sentences: Sequence[DraftSentence], videos: Mapping[int, str]) -> list[Conflict]:
@@ -42,23 +50,20 @@ def find_conflicts(sentences: Sequence[DraftSentence], videos: Mapping[int, str]
     for one, other in itertools.combinations(statements, 2):
         pair = (one.number, other.number)
         if videos[one.number] != videos[other.number] and pair not in found and _disagree(one, other):
-            found[pair] = Conflict(pair, (_shown(one.value), _shown(other.value)))
+            found[pair] = Conflict(pair, (one.written, other.written))
     return list(found.values())
 
 
 def _statements(sentence: DraftSentence) -> Iterator[_Statement]:
     for text in STATEMENT_END.split(sentence.text):
-        values = numbers_in(text)
-        if len(values) == 1:  # of several it is not known which one the other statement is about
-            stems = frozenset(stem(word) for word in content_words(text) if not numbers_in(word))
-            yield _Statement(sentence.numbers[0], stems, *values)
+        stems = frozenset(stem(word) for word in content_words(text) if not numbers_in(word))
+        for match in MEASURED.finditer(alpha2digit(text, "en")):
+            if match[3].lower() not in STOP_WORDS:
+                written = f"{match[1]} {match[2] or ''}{match[3]}"
+                yield _Statement(sentence.numbers[0], stems, stem(match[3].lower()), numbers_in(match[0]), written)
 
 
 def _disagree(one: _Statement, other: _Statement) -> bool:
     shared = len(one.stems & other.stems)
     alike = shared >= LEAST_SHARED and shared >= SAME_PART * min(len(one.stems), len(other.stems))
-    return alike and one.value != other.value
-
-
-def _shown(value: str) -> str:
-    return f"{float(value):,.15g}"
+    return alike and one.unit == other.unit and not one.values & other.values

@@ -114,6 +114,8 @@ class Router:
         if excused and scores.harm < REFUSE_HARM:
             return NO_TOPIC
         verdict = _likened(likened.verdict)
+        if verdict.route == "support" and not self._asks_for_a_quote(question):
+            return verdict  # help that was not needed does no harm
         if excused or scores.harm < REFUSE_HARM or self._asks_for_a_quote(question):
             return replace(verdict, route="restricted", message=self._policy.doubt)
         return verdict

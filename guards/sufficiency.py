@@ -51,7 +51,7 @@ SIGNALS = (
 class Calibration:
     """A logistic fit of the signals, and the confidence below which the library is said not to hold the answer.
 
-    `risk` is the part of answerable questions that abstain at `threshold`, as fitted on `questions` of them. `model` is the
+    `risk` is the part of answerable questions that may abstain at `threshold`, chosen on `questions` of them. `model` is the
     revision of the text model that the signals were made with.
     """
 
@@ -65,6 +65,8 @@ class Calibration:
     def __post_init__(self) -> None:
         if len(self.weights) != len(SIGNALS):
             raise ValueError(f"a calibration has {len(SIGNALS)} weights, got {len(self.weights)}")
+        if not all(math.isfinite(value) for value in (*self.weights, self.offset)):
+            raise ValueError(f"weights are finite numbers, got {self.weights} and {self.offset}")
         if not 0.0 < self.threshold < 1.0:
             raise ValueError(f"a threshold lies between 0 and 1, got {self.threshold}")
 
@@ -85,7 +87,9 @@ def read_calibration(path: Path = CALIBRATION) -> Calibration:
 
 def write_calibration(path: Path, calibration: Calibration) -> None:
     """Write what `read_calibration` reads."""
-    path.write_text(json.dumps(asdict(calibration), indent=1) + "\n", encoding="utf-8")
+    scratch = path.with_suffix(".new")
+    scratch.write_text(json.dumps(asdict(calibration), indent=1) + "\n", encoding="utf-8")
+    scratch.replace(path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,7 @@ class SufficiencyJudge:
         self._similarity = similarity
         self._calibration = calibration or read_calibration()
         self.threshold = self._calibration.threshold if similarity else LEAST_SHARED_WORDS
+        self.tier = "calibrated" if similarity else "share of the question's words, not calibrated"
 
     def judge(self, question: str, evidence: Sequence[Evidence]) -> SufficiencyVerdict:
         """No evidence never passes."""

@@ -77,10 +77,9 @@ class LibraryFolder:
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self.frames_folder(tenant, video_id))
 
-    @property
-    def calibration_path(self) -> Path:
-        """Where the confidence that was fitted on this library's own questions lies."""
-        return self.path / "calibration.json"
+    def calibration_path(self, tenant: str) -> Path:
+        """Where the confidence that was fitted on a tenant's own questions lies."""
+        return self.path / f"calibration-{check_tenant(tenant)}.json"
 
     def tokens_folder(self, tenant: str, video_id: str) -> Path:
         """Where the token vectors of one video lie."""

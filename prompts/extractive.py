@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
 
 from ingest.bm25 import bm25_query
 from prompts.draft import Draft, DraftSentence
+from prompts.fencing import visible_text
 from retrievers.close_reading import ReadEvidence, ReadPiece, read_closely
 from retrievers.evidence import Evidence
 from retrievers.rerank import LateInteractionReranker
@@ -20,7 +21,6 @@ READ_EVIDENCE = 3
 # Of one quote, and of all quotes of an answer. On spoken_library 60 words hold the answer for 0.77 of questions, 40 for 0.70.
 MAX_SPAN_WORDS = 40
 MAX_QUOTED_WORDS = 60
-MAX_QUOTES = 2
 # The chance that a word answers grows with its nearness to the question, e-fold for each 1/12. A word or a quote more must
 # bring so much of it: what all words of the evidence share out among them is 1.
 SHARPNESS = 12.0
@@ -60,9 +60,6 @@ class _Run:
     words: int
     value: float
 
-    def overlaps(self, other: _Run) -> bool:
-        return self.reading == other.reading and self.first < other.last and other.first < self.last
-
 
 def extractive_draft(question: str, evidence: Sequence[Evidence], similarity: LateInteractionReranker | None) -> Draft:
     """One or two quotes of MAX_QUOTED_WORDS together, every one citing the evidence that it stands in."""
@@ -74,19 +71,21 @@ def extractive_draft(question: str, evidence: Sequence[Evidence], similarity: La
 
 def quoted(text: str) -> str:
     """The text with numbers in brackets put in parentheses: said in a video, they must not look like citations."""
-    return NUMBER_IN_BRACKETS.sub(r"(\1)", text)
+    return NUMBER_IN_BRACKETS.sub(r"(\1)", visible_text(text))
 
 
 def best_spans(question: str, readings: Sequence[ReadEvidence]) -> list[Span]:
     """The one or two runs of pieces that most likely hold the answer, the likelier first."""
     held = [[part for piece in read.pieces for part in short_pieces(piece)] for read in readings]
-    chances = [[answer_chance(question, piece) for piece in pieces] for pieces in held]
+    known = [content_words(f"{question} {read.evidence.video.title}") for read in readings]
+    chances = [
+        [answer_chance(question, piece, words) for piece in pieces] for pieces, words in zip(held, known, strict=True)
+    ]
     total = sum(itertools.chain.from_iterable(chances))
-    asked = content_words(question)
+    if not total:
+        return []
     runs = [
-        run
-        for number, read in enumerate(readings)
-        for run in _runs(number, held[number], chances[number], total, asked | content_words(read.evidence.video.title))
+        run for number, words in enumerate(known) for run in _runs(number, held[number], chances[number], total, words)
     ]
     runs = sorted(runs, key=lambda run: -run.value)[:MOST_RUNS]
     spans = []
@@ -104,9 +103,13 @@ def without_edges(pieces: Sequence[ReadPiece], chances: Sequence[float]) -> Sequ
     return pieces[likely[0] : likely[-1] + 1]
 
 
-def answer_chance(question: str, piece: ReadPiece) -> float:
-    """How likely a piece holds the answer, against others; 0 where it asks itself, and for what a model wrote."""
-    if piece.text.rstrip().endswith("?") or piece.channel == "description":
+def answer_chance(question: str, piece: ReadPiece, known: Set[int] = frozenset()) -> float:
+    """How likely a piece holds the answer, against others.
+
+    0 where it asks itself, for what a model wrote, and for a screen with nothing but `known` words, such as a title card.
+    """
+    is_title = piece.channel == "screen" and content_words(piece.text) <= known
+    if piece.text.rstrip().endswith("?") or piece.channel == "description" or is_title:
         return 0.0
     gain = NUMBER_GAIN if asks_for_number(question) and numbers_in(piece.text) else 1.0
     return gain * float(np.exp(SHARPNESS * (piece.nearness - 1.0)).sum())
@@ -131,7 +134,7 @@ def short_pieces(piece: ReadPiece) -> Iterator[ReadPiece]:
 def _runs(
     number: int, pieces: Sequence[ReadPiece], chances: Sequence[float], total: float, known: set[int]
 ) -> Iterator[_Run]:
-    """The runs that say something that is not `known`: a title card repeats the question and answers nothing."""
+    """The runs that say something that is not `known`."""
     new = [bool(content_words(piece.text) - known) for piece in pieces]
     for first, start in enumerate(pieces):
         words, value = 0, -COST_OF_A_QUOTE
@@ -147,7 +150,10 @@ def _runs(
 
 
 def _best_together(runs: Sequence[_Run]) -> list[_Run]:
-    """Of runs sorted by value those, MAX_QUOTES at most, that have most of it within MAX_QUOTED_WORDS."""
+    """Of runs sorted by value the one, or two of two moments, with most of it within MAX_QUOTED_WORDS.
+
+    One quote of each moment: a citation plays one second of it.
+    """
     best: tuple[float, list[_Run]] = (-1.0, [])
     for place, run in enumerate(runs):
         if run.value > best[0]:
@@ -155,7 +161,7 @@ def _best_together(runs: Sequence[_Run]) -> list[_Run]:
         for other in runs[place + 1 :]:
             if run.value + other.value <= best[0]:
                 break
-            if run.words + other.words <= MAX_QUOTED_WORDS and not run.overlaps(other):
+            if run.words + other.words <= MAX_QUOTED_WORDS and run.reading != other.reading:
                 best = (run.value + other.value, [run, other])
                 break
     return best[1]

@@ -8,7 +8,7 @@ from typing import Literal
 
 from ingest.bm25 import content_words, stem
 from prompts.draft import Draft, DraftSentence
-from prompts.extractive import Span, extractive_draft, moment_spans, quoted
+from prompts.extractive import MAX_SPAN_WORDS, Span, extractive_draft, moment_spans, quoted
 from prompts.kinds import Kind, beside, subject_of
 from retrievers.evidence import Evidence
 from retrievers.rerank import LateInteractionReranker
@@ -16,6 +16,8 @@ from retrievers.rerank import LateInteractionReranker
 # A video that is looked for is named beside the best one when its quote scores nearly as well.
 RECALLED_PART = 0.92
 MOST_RECALLED = 3
+# A video that says much less about what is compared is about something else.
+COMPARED_PART = 0.5
 # A title card, a page number and a greeting say nothing: a quote has so many words of content that are not asked for.
 LEAST_NEW_WORDS = 3
 SHARED_WORDS_WEIGHT = 0.5
@@ -46,7 +48,7 @@ def kind_draft(
         near = [quote for quote in of_each_video(quotes) if quote.score >= RECALLED_PART * best]
         chosen = sorted(near, key=lambda quote: -quote.score)[:MOST_RECALLED]
     elif kind == "compare":
-        chosen = of_each_video(quotes)
+        chosen = [quote for quote in of_each_video(quotes) if quote.score >= COMPARED_PART * best]
     else:
         chosen = quotes
     one_video = len({quote.evidence.video.video_id for quote in quotes}) == 1
@@ -89,11 +91,13 @@ def of_each_video(quotes: Sequence[Quote]) -> list[Quote]:
 
 def _beside_draft(side: Literal["before", "after"], evidence: Sequence[Evidence]) -> Draft:
     """The words of the best moment that adjoin what was named: its first ones after it, its last ones before it."""
-    spans = moment_spans(evidence[0]) if evidence else []
-    if side == "before" and spans:
-        end = max(span.pieces[-1][0] for span in spans)
-        spans = [span for span in spans if span.pieces[-1][0] == end]
-    sentences = tuple(DraftSentence(f"“{quoted(span.text)}”", (span.number,)) for span in spans[:1])
+    said = [segment.text for segment in evidence[0].moment.transcript] if evidence else []
+    words = " ".join(said).split()
+    if side == "after" and words:
+        spans = moment_spans(evidence[0])
+        words = spans[0].text.split() if spans else words[:MAX_SPAN_WORDS]
+    text = " ".join(words[-MAX_SPAN_WORDS:])
+    sentences = (DraftSentence(f"“{quoted(text)}”", (evidence[0].number,)),) if text else ()
     return Draft(sentences, not_found=not sentences, raw=" ".join(sentence.text for sentence in sentences))
 
 

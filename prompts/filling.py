@@ -27,7 +27,7 @@ def fill_template(name: str, values: Mapping[str, object], templates: Path | Non
             ChatMessage("system", _block(template, "system", values)),
             ChatMessage("user", _block(template, "user", values)),
         ]
-    except (TemplateError, KeyError, OSError, UnicodeDecodeError) as error:
+    except (TemplateError, LookupError, ArithmeticError, TypeError, ValueError, RecursionError, OSError) as error:
         raise _unusable(name, templates, error) from error
 
 

@@ -23,5 +23,7 @@ BARE_APOLOGY = re.compile(r"(?:i['’]?m|i am)\s+(?:so |very |really )?sorry\b(?
 
 def is_refusal(sentence: DraftSentence) -> bool:
     """Whether the sentence refuses; asked of the first one."""
+    if sentence.numbers and sentence.text.lstrip().startswith(("“", '"', "„", "«")):
+        return False  # it quotes somebody
     text = sentence.text.strip("\"“”'* ")
     return bool(REFUSAL.match(text) or (BARE_APOLOGY.match(text) and not sentence.numbers))

@@ -110,9 +110,10 @@ def _held(item: Evidence) -> Iterator[tuple[str, list[tuple[str, float]]]]:
     if said:
         yield "speech", said
     for start_seconds in sorted({line.start_seconds for line in moment.screen_text}):
-        lines = [line.text for line in moment.screen_text if line.start_seconds == start_seconds]
-        yield "screen", [(" · ".join(lines), max(start_seconds, moment.start_seconds))]
-    if moment.description:
+        lines = [line.text for line in moment.screen_text if line.start_seconds == start_seconds and line.text.strip()]
+        if lines:
+            yield "screen", [(" · ".join(lines), max(start_seconds, moment.start_seconds))]
+    if moment.description.strip():
         yield "description", [(moment.description, moment.start_seconds)]
 
 

@@ -55,8 +55,12 @@ def test_what_the_question_says_may_be_repeated() -> None:
 
 
 def test_another_language_is_checked_for_numbers_alone() -> None:
-    assert CHECKERS[0].problem("Die Mauer der Dynastie misst heute 8850 km", (1,), OFFERED, "") == ""
-    assert CHECKERS[0].problem("Die Mauer der Dynastie misst heute 777 km", (1,), OFFERED, "") != ""
+    assert CHECKERS[0].problem("Die Mauer der Dynastie ist heute 8850 km lang", (1,), OFFERED, "") == ""
+    assert CHECKERS[0].problem("Die Mauer der Dynastie ist heute 777 km lang", (1,), OFFERED, "") != ""
+    assert (
+        CHECKERS[0].problem("Napoleon secretly founded Google headquarters near Mars yesterday", (1,), OFFERED, "")
+        != ""
+    )
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from app.evaluating import own_methods
 from app.ingesting import ingest_paths
 from app.questions import AskedQuestion
 from app.settings import read_settings
+from guards.sufficiency import read_calibration
 from ingest.index import Scope
 from retrievers.evidence import SearchResult
 from retrievers.search import Searcher
@@ -228,3 +229,32 @@ def test_a_picture_goes_to_the_search_by_picture_and_channels_read_words() -> No
         ("slide.png", 10, "the slide"),
         ("the slide", ("speech",), False),
     ]
+
+
+def test_confidence_is_fitted_and_kept_with_the_library(evaluate: Playhead, tmp_path: Path) -> None:
+    ran = evaluate(write(tmp_path / "few.jsonl", QUESTIONS[:2]), "--calibrate", "0.1")
+    assert ran.status == 1
+    assert "Too few questions" in ran.err
+
+
+def test_a_calibration_is_used_until_it_is_deleted(
+    evaluate: Playhead, playhead: Playhead, library: Path, tmp_path: Path
+) -> None:
+    about = [
+        ("lighthouses", "Who built a lens of rings?"),
+        ("lighthouses", "How far could sailors see the lens?"),
+        ("bees", "What does the angle of the dance give?"),
+        ("bees", "Who won the Nobel Prize for the dance?"),
+    ]
+    lines = [{"question": question, "video": video, "windows": [[0.0, 60.0]]} for video, question in about]
+    path = library / "calibration-local.json"
+    try:
+        ran = evaluate(write(tmp_path / "four.jsonl", lines), "--calibrate", "0.4", "--json")
+        assert (ran.status, ran.json["calibration"]["risk"]) == (0, 0.4)
+        assert read_calibration(path).questions == 4
+        path.write_text("{}")
+        broken = playhead("--library", library, "ask", "Who built a lens of rings?")
+        assert (broken.status, "Traceback" in broken.err) == (1, False)
+        assert str(path) in broken.err
+    finally:
+        path.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from app.citing import best_second, closest_span
 from ingest.schema import Moment, ScreenText, TranscriptSegment, Video
-from prompts.extractive import MAX_SPAN_WORDS, extractive_draft, moment_spans
+from prompts.extractive import MAX_QUOTED_WORDS, MAX_SPAN_WORDS, extractive_draft, moment_spans
 from retrievers.evidence import Evidence
 from retrievers.rerank import LateInteractionReranker
 
@@ -71,3 +71,31 @@ def test_spans_are_verbatim_and_short(utterances: list[list[str]]) -> None:
     for span in moment_spans(item):
         assert 1 <= len(span.text.split()) <= MAX_SPAN_WORDS
         assert span.text in " ".join(item.moment.speech.split())
+
+
+def test_questions_alone_answer_nothing() -> None:
+    assert extractive_draft("who danced", [evidence(1, "bees", ["Who danced the bee dance?"])], SIMILARITY).not_found
+
+
+def test_a_number_in_brackets_is_no_citation_whatever_hides_in_it() -> None:
+    bees = evidence(1, "bees", ["Karl von Frisch won the prize [\u200b2] for the dance."])
+    (sentence,) = extractive_draft("who won the prize", [bees], SIMILARITY).sentences
+    assert "(2)" in sentence.text
+
+
+def test_each_moment_is_quoted_once_and_all_quotes_are_short() -> None:
+    said = [
+        f"The dance of the bees means {word} to them."
+        for word in ["food", "sun", "rain", "wind", "home", "water", "honey"]
+    ]
+    talks = [evidence(number, f"talk {number}", said) for number in (1, 2, 3)]
+    sentences = extractive_draft("what does the dance of the bees mean", talks, SIMILARITY).sentences
+    numbers = [number for sentence in sentences for number in sentence.numbers]
+    assert len(numbers) == len(set(numbers)) <= 2
+    assert sum(len(sentence.text.split()) for sentence in sentences) <= MAX_QUOTED_WORDS
+
+
+def test_what_a_title_card_names_is_answered_by_what_is_said() -> None:
+    bees = evidence(1, "bees", ["She shakes her body from side to side.", "It is a dance."], ["The waggle dance"])
+    (sentence, *_) = extractive_draft("what is the waggle dance", [bees], SIMILARITY).sentences
+    assert "shakes" in sentence.text
