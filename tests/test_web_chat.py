@@ -390,6 +390,7 @@ class TestInABrowser:
     def test_abstentions_refusals_and_errors_look_different(self, browser: Browser, port: int) -> None:
         visit = Visit(browser, port, width=400)
         page = visit.page
+        page.wait_for_selector("#examples button")
         assert page.locator("#examples button").count() == 3
         for number, (question, kind, words) in enumerate(
             [
