@@ -178,7 +178,7 @@ def test_a_wait_beyond_the_deadline_is_not_begun() -> None:
 )
 def test_only_what_may_pass_is_tried_again_and_not_for_ever(first: Act, requests: int) -> None:
     with ChatServer(first) as server:
-        failure(chat(server.url))
+        failure(chat(server.url, deadline_seconds=30))
     assert len(server.requests) == requests
 
 

@@ -17,6 +17,9 @@ from ingest.schema import IndexMismatchError
 ROOT = Path(__file__).parent.parent
 
 
+pytestmark = pytest.mark.timeout(400)  # the demo is read once, a minute on two idle cores
+
+
 @pytest.fixture(scope="module")
 def demo_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("demo-library")

@@ -278,7 +278,7 @@ class Visit:
     def __init__(self, browser: Browser, port: int, width: int = 1280) -> None:
         self.context = browser.new_context(viewport={"width": width, "height": 800})
         self.page: Page = self.context.new_page()
-        self.page.set_default_timeout(10_000)
+        self.page.set_default_timeout(30_000)
         self.hosts: set[str] = set()
         self.complaints: list[str] = []
         self.dialogs: list[str] = []
