@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from app.chat_model import Usage
+from app.usage import Usage
 from prompts.kinds import Kind
 from retrievers.evidence import Evidence
 

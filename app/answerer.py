@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import functools
-import operator
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.answer import Answer
-from app.chat_model import ChatModel, ChatModelError, OnUsage, Usage
+from app.chat_model import ChatModel, ChatModelError
 from app.citing import cite
 from app.explaining import Drafted, Explainer, Means, OnSentences, has_words, is_visual
 from app.gathering import ALL_PARTS, PARTS_ABOUT_WORDS, arranged, kept_only, words_beside
+from app.usage import OnUsage, Usage, total_usage
 from guards.citations import Problem, check_citations, check_sentence, no_problem
 from guards.claims import ClaimChecker
 from guards.conflicts import find_conflicts
@@ -25,7 +25,7 @@ from guards.verdict import RouteVerdict
 from ingest.index import Scope
 from ingest.schema import WrongCallError
 from prompts.clarify import CLARIFY_TEMPLATE, build_clarify_prompt, fitting_videos, plain_question, read_clarify_reply
-from prompts.draft import Draft, DraftSentence
+from prompts.draft import Draft, DraftSentence, quoting
 from prompts.extractive_kinds import kind_draft
 from prompts.filling import template_version
 from prompts.kinds import Kind, beside, kind_of, subject_of
@@ -109,8 +109,7 @@ class Answerer:
         spent: list[Usage] = []
         answer = self._ask(question, scope, on_sentence, may_ask_back, follows, spent.append)
         tiers = {role: self._outputs.redact(name) for role, name in answer.tiers.items()}
-        usage = functools.reduce(operator.add, spent) if spent else None
-        return replace(answer, reason=self._outputs.redact(answer.reason), tiers=tiers, usage=usage)
+        return replace(answer, reason=self._outputs.redact(answer.reason), tiers=tiers, usage=total_usage(spent))
 
     def is_claimed(self, question: str) -> bool:
         """Whether the policy has a say in a question."""
@@ -136,7 +135,8 @@ class Answerer:
             found = kept_only(found, question, candidates)
         with clock.stage("judge"):
             sufficiency = self._judged(question, found, fuzzy=bool(candidates))
-        kind, found = kind_of(question), arranged(kind_of(question), found)
+        kind = kind_of(question)
+        found = arranged(kind, found)
         knowing = self._masker.knowing(found.evidence)
         # From here on nothing that is to be masked is there to be quoted, compared or sent.
         found = replace(
@@ -203,7 +203,7 @@ class Answerer:
                 )
             except ChatModelError as error:
                 note = f"quoted instead of explained: {error}"
-        quoted = self._quote(ask, evidence) if ask.words_suffice else Draft((), not_found=True, raw="")
+        quoted = self._quote(ask, evidence) if ask.words_suffice else quoting(())
         return Drafted(quoted, EXTRACTIVE_TIER, tuple(evidence), note)
 
     def _listen(self, ask: _Asking) -> Callable[[str, Sequence[Evidence]], OnSentences]:
@@ -243,22 +243,19 @@ class Answerer:
         """One question that tells the candidates apart: the chat model's, else one that names them."""
         note = ""
         if self._chat:
-            read = self._masker.evidence(evidence)
-            prompt = build_clarify_prompt(self._masker.text(ask.question), read, self._prompts_folder)
+            prompt = build_clarify_prompt(self._masker.text(ask.question), evidence, self._prompts_folder)
             version = template_version(CLARIFY_TEMPLATE, self._prompts_folder)
             try:
                 reply = self._chat.stream(prompt, on_usage=ask.on_usage, ends_at=ask.ends_at)
-                asked = read_clarify_reply("".join(reply), read)
+                asked = read_clarify_reply("".join(reply), evidence)
             except ChatModelError as error:
                 asked, note = None, f"asked without the model: {error}"
             if asked:
-                _tell([asked], evidence_texts(read), self._outputs.gate(prompt[0].content), ask.tell)
-                draft = Draft((asked,), not_found=False, raw=asked.text)
-                return Drafted(draft, self._chat.name, read, "", prompt[0].content, version)
+                _tell([asked], evidence_texts(evidence), self._outputs.gate(prompt[0].content), ask.tell)
+                return Drafted(quoting((asked,)), self._chat.name, tuple(evidence), "", prompt[0].content, version)
         asked = plain_question(evidence)
         _tell([asked], evidence_texts(evidence), self._outputs.gate(), ask.tell)
-        draft = Draft((asked,), not_found=False, raw=asked.text)
-        return Drafted(draft, EXTRACTIVE_TIER, tuple(evidence), note)
+        return Drafted(quoting((asked,)), EXTRACTIVE_TIER, tuple(evidence), note)
 
     def _quote(self, ask: _Asking, evidence: Sequence[Evidence]) -> Draft:
         draft = kind_draft(ask.kind, ask.question, evidence, self._similarity)

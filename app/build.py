@@ -17,13 +17,14 @@ from threadpoolctl import threadpool_limits
 
 from app.answer_cache import AnswerCache
 from app.answerer import Answerer
-from app.chat_model import ChatModel, OpenAIChat, Prices
+from app.chat_model import ChatModel, OpenAIChat
 from app.conversing import Converser
 from app.describer import MAX_REPLY_TOKENS, ModelDescriber
 from app.explaining import Means
 from app.gathering import Gatherer
 from app.settings import Settings
 from app.token_cap import TokenCap
+from app.usage import Prices
 from guards.output_filter import OutputFilter
 from guards.privacy import Masker
 from guards.routing import Router

@@ -8,9 +8,9 @@ import ipaddress
 import math
 import random
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
@@ -18,6 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 from app.circuit_breaker import CircuitBreaker
 from app.endpoint_problems import Problem, connection_problem, status_problem
 from app.token_cap import TokenCap
+from app.usage import OnUsage, Prices, Usage
 from ingest.schema import PlayheadError
 from prompts.draft import ChatMessage
 from prompts.packing import estimate_tokens
@@ -57,44 +58,6 @@ class ChatModelError(PlayheadError):
 
 class UnusableReplyError(ChatModelError):
     """The endpoint works, and has no reply to this: it withheld it, sent an empty one or wrote without an end."""
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """The tokens of model calls; `is_estimated` where an endpoint did not count them all, `dollars` where prices are set."""
-
-    prompt_tokens: int = 0
-    reply_tokens: int = 0
-    is_estimated: bool = False
-    dollars: float | None = None
-
-    @property
-    def total_tokens(self) -> int:
-        return self.prompt_tokens + self.reply_tokens
-
-    def __add__(self, other: Usage) -> Usage:
-        return Usage(
-            self.prompt_tokens + other.prompt_tokens,
-            self.reply_tokens + other.reply_tokens,
-            self.is_estimated or other.is_estimated,
-            None if self.dollars is None or other.dollars is None else self.dollars + other.dollars,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Prices:
-    """Dollars for a million tokens of prompts and of replies."""
-
-    prompt_dollars: float
-    reply_dollars: float
-
-    def priced(self, usage: Usage) -> Usage:
-        """The usage with what it costs."""
-        dollars = usage.prompt_tokens * self.prompt_dollars + usage.reply_tokens * self.reply_dollars
-        return replace(usage, dollars=dollars / 1e6)
-
-
-OnUsage = Callable[[Usage], None]
 
 
 class ChatModel(Protocol):

@@ -8,10 +8,11 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit, urlunsplit
 
 from app.answer import Citation
+from ingest.bm25 import content_stems
 from ingest.media import MEDIA_SUFFIXES
 from ingest.schema import Video
 from prompts.draft import DraftSentence
-from prompts.extractive import Span, all_spans, answer_chance, content_words
+from prompts.extractive import Span, all_spans, answer_chance
 from prompts.kinds import beside
 from retrievers.close_reading import read_closely
 from retrievers.evidence import Evidence
@@ -55,9 +56,13 @@ def _citation(question: str, sentence: str, evidence: Evidence, similarity: Late
 
 def closest_span(sentence: str, evidence: Evidence) -> Span | None:
     """The span of the moment that shares most words with the sentence, the shortest such; None for a wordless moment."""
-    words = content_words(sentence)
-    spans = all_spans(evidence)
-    return max(spans, key=lambda span: (len(words & content_words(span.text)), -len(span.text)), default=None)
+    words = content_stems(sentence)
+
+    def closeness(span: Span) -> tuple[int, int]:
+        held = frozenset[str]().union(*(content_stems(text) for _, text in span.pieces))  # each piece is read once
+        return len(words & held), -len(span.text)
+
+    return max(all_spans(evidence), key=closeness, default=None)
 
 
 def best_second(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import operator
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -11,7 +9,8 @@ from pathlib import Path
 
 from app.answer import Answer
 from app.answerer import Answerer, OnSentence, ignore
-from app.chat_model import ChatModel, ChatModelError, OnUsage, Usage
+from app.chat_model import ChatModel, ChatModelError
+from app.usage import OnUsage, Usage, total_usage
 from guards.privacy import Masker
 from ingest.index import Scope
 from ingest.schema import Video, WrongCallError
@@ -68,7 +67,7 @@ class Converser:
                 asked_in=video.video_id if video else None,
             )
         spent += [answer.usage] if answer.usage else []
-        return replace(answer, usage=functools.reduce(operator.add, spent) if spent else None)
+        return replace(answer, usage=total_usage(spent))
 
     def _understood(self, question: str, turns: Sequence[Turn], on_usage: OnUsage) -> FollowUp | None:
         """What a question means after the turns; None where it means what it says, and for one that the policy claims."""

@@ -6,7 +6,8 @@ import io
 from dataclasses import replace
 from pathlib import Path
 
-from app.chat_model import OpenAIChat, UnusableReplyError, Usage
+from app.chat_model import OpenAIChat, UnusableReplyError
+from app.usage import Usage
 from ingest.schema import PlayheadError
 from prompts.describe import build_describe_prompt, read_description
 from prompts.draft import Picture

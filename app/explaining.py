@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from app.answer_cache import AnswerCache, CacheKey, filters_of
-from app.chat_model import ChatModel, ChatModelError, OnUsage, UnusableReplyError
+from app.chat_model import ChatModel, ChatModelError, UnusableReplyError
 from app.describer import scaled_jpeg
+from app.usage import OnUsage
 from guards.privacy import Masker
 from ingest.index import Scope
 from ingest.schema import VideoError
@@ -80,7 +82,7 @@ class Explainer:
 
     def sees(self, evidence: Sequence[Evidence]) -> bool:
         """Whether a picture of what was found would be sent."""
-        return self._sees and bool(self._pictures(evidence))
+        return self._sees and any(self._frame(item) for item in evidence)
 
     def explain(
         self,
@@ -92,11 +94,11 @@ class Explainer:
         on_usage: OnUsage,
         ends_at: float,
     ) -> Drafted:
-        """The model's draft. Raises ChatModelError when it has none, and PromptError.
+        """The model's draft of evidence that is masked already. Raises ChatModelError when it has none, and PromptError.
 
         `listen` makes what hears each sentence that is final, `on_usage` what each call took.
         """
-        call = _Call(kind, question, self._masker.evidence(evidence), scope, listen, on_usage, ends_at)
+        call = _Call(kind, question, tuple(evidence), scope, listen, on_usage, ends_at)
         remembered = self._remembered(call)
         if remembered:
             return remembered
@@ -112,16 +114,18 @@ class Explainer:
 
     def _pictures(self, evidence: Sequence[Evidence]) -> dict[int, bytes]:
         """JPEGs of the first evidence that pictures found, by number; a damaged one is left out."""
-        assert self._means.frame
         found: dict[int, bytes] = {}
-        for item in filter(is_visual, evidence):
-            path = self._means.frame(item)
-            if len(found) < MAX_PICTURES and path and path.is_file():
-                try:
+        for item in evidence:
+            path = self._frame(item)
+            if path and len(found) < MAX_PICTURES:
+                with suppress(VideoError):
                     found[item.number] = scaled_jpeg(path)
-                except VideoError:
-                    continue
         return found
+
+    def _frame(self, item: Evidence) -> Path | None:
+        """The file of the picture that a piece of evidence was found by; None where words found it, and without a file."""
+        path = self._means.frame(item) if self._means.frame and is_visual(item) else None
+        return path if path and path.is_file() else None
 
     def _asked(self, call: _Call, pictures: Mapping[int, bytes]) -> Drafted:
         readable = [item for item in call.evidence if item.number in pictures or has_words(item)]

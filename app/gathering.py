@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ingest.bm25 import STOP_WORDS, stem, tokenize
+from ingest.bm25 import STOP_WORDS, content_stems, stem, stems, tokenize
 from ingest.catalog import Catalog
 from ingest.index import Point, Scope, VideoIndex
 from ingest.schema import MAX_MOMENT_SECONDS, Moment, Video
@@ -137,13 +137,13 @@ def spread(points: Sequence[Point], words: str, most: int) -> list[Moment]:
 
 def most_telling(points: Sequence[Point], words: str) -> Point:
     """The point that holds most of the words; among equals the one nearest to what all of them say."""
-    asked = {stem(word) for word in tokenize(words)}
+    asked = stems(words)
     vectors = [vector if isinstance(vector := point.vectors.get(SPEECH), np.ndarray) else None for point in points]
     known = [vector for vector in vectors if vector is not None]
     middle = np.mean(known, axis=0) if known else None
 
     def value(place: int) -> tuple[int, float]:
-        told = {stem(word) for word in tokenize(spoken_and_seen_words(points[place].moment))}
+        told = stems(spoken_and_seen_words(points[place].moment))
         vector = vectors[place]
         return len(asked & told), float(vector @ middle) if vector is not None and middle is not None else -1.0
 
@@ -175,14 +175,14 @@ def named_videos(subject: str, videos: Sequence[Video]) -> list[Video]:
                 break
     if places:
         return [places[start] for start in sorted(places)]
-    asked = {stem(word) for word in words if word not in STOP_WORDS} - VIDEO_WORDS
-    meant = [video for video in videos if asked and asked <= {stem(word) for word in tokenize(video.title)}]
+    asked = content_stems(subject) - VIDEO_WORDS
+    meant = [video for video in videos if asked and asked <= stems(video.title)]
     return meant if len(meant) == 1 or MANY_VIDEOS & set(words) else []
 
 
 def words_beside(subject: str, named: Iterable[Video]) -> str:
     """The subject's words of content that name no video."""
-    titles = {stem(word) for video in named for word in tokenize(video.title)} | VIDEO_WORDS
+    titles = VIDEO_WORDS.union(*(stems(video.title) for video in named))
     return " ".join(word for word in tokenize(subject) if word not in STOP_WORDS and stem(word) not in titles)
 
 
@@ -199,10 +199,10 @@ def best_of_each(evidence: Iterable[Evidence], most: int) -> list[Evidence]:
 
 def about(subject: str, evidence: Sequence[Evidence]) -> list[Evidence]:
     """The moments that hold enough of the subject's words; all where fewer than two do."""
-    asked = {stem(word) for word in tokenize(subject) if word not in STOP_WORDS} - VIDEO_WORDS
+    asked = content_stems(subject) - VIDEO_WORDS
 
     def part(item: Evidence) -> float:
-        held = {stem(word) for word in tokenize(spoken_and_seen(item.video, item.moment))}
+        held = stems(spoken_and_seen(item.video, item.moment))
         return len(asked & held) / max(len(asked), 1)
 
     chosen = [item for item in evidence if part(item) >= ABOUT_WORDS]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from app.answer import Answer, Citation
-from app.chat_model import Usage
 from app.json_forms import masked_in
+from app.usage import Usage
 from ingest.schema import timecode
 from retrievers.evidence import Evidence, SearchResult
 from retrievers.planned_search import PlannedResult

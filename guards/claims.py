@@ -10,7 +10,7 @@ import numpy as np
 
 from ingest.bm25 import STOP_WORDS, content_words, fold, tokenize
 from ingest.language import detect_language
-from retrievers.near_words import near_words
+from retrievers.near_words import nearest_words
 from retrievers.rerank import LateInteractionReranker
 from retrievers.spoken_numbers import numbers_in
 
@@ -82,10 +82,7 @@ class ClaimChecker:
     def _nearness(self, claim: str, text: str) -> dict[str, float]:
         """For each word of content of the claim the nearest word of the text, 0..1."""
         words = tuple(dict.fromkeys(content_words(claim)))
-        best = dict.fromkeys(words, 0.0)
-        for pairs in near_words(words, set(content_words(text))).values():
-            for row, similarity in pairs:
-                best[words[row]] = max(best[words[row]], similarity)
+        best = dict(zip(words, nearest_words(words, set(content_words(text))), strict=True))
         if self._similarity:
             asked, held = self._similarity.tokens(claim), self._similarity.tokens(text)
             nearest = (asked.vectors @ held.vectors.T).max(axis=1)

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ingest.bm25 import bm25_query, content_words
+from ingest.bm25 import content_stems, content_words, stems
 from retrievers.close_reading import ReadEvidence, read_closely
 from retrievers.evidence import Evidence
-from retrievers.near_words import near_words
+from retrievers.near_words import nearest_words
 from retrievers.rerank import LateInteractionReranker
 from retrievers.search import spoken_and_seen
 
@@ -30,20 +30,19 @@ class Signal:
     `unrelated` stands for evidence that a small library does not have: the median where a library held no answer.
     """
 
-    name: str
     of: Callable[[ReadEvidence], float]
     mean: bool = False
     unrelated: float = 0.0
 
 
 SIGNALS = (
-    Signal("whole", lambda read: read.whole),
-    Signal("together", lambda read: read.together),
-    Signal("spelling", lambda read: read.spelling),
+    Signal(lambda read: read.whole),
+    Signal(lambda read: read.together),
+    Signal(lambda read: read.spelling),
     # What the question has in common with all that was found says nothing for the best of it.
-    Signal("mean_together", lambda read: read.together, mean=True, unrelated=0.31),
-    Signal("mean_spelling", lambda read: read.spelling, mean=True, unrelated=0.33),
-    Signal("mean_closeness", lambda read: read.closeness, mean=True, unrelated=0.22),
+    Signal(lambda read: read.together, mean=True, unrelated=0.31),
+    Signal(lambda read: read.spelling, mean=True, unrelated=0.33),
+    Signal(lambda read: read.closeness, mean=True, unrelated=0.22),
 )
 
 
@@ -140,9 +139,8 @@ def what_is_missing(question: str, evidence: Sequence[Evidence]) -> str:
     """Why evidence does not suffice: the words of the question that none of it says, as they were asked, or nearly."""
     held = {word for item in evidence for word in content_words(spoken_and_seen(item.video, item.moment))}
     asked = content_words(question)
-    near = near_words(asked, held)
-    said = {row for pairs in near.values() for row, similarity in pairs if similarity >= SAID}
-    missing = [f"“{word}”" for row, word in enumerate(asked) if row not in said][:MOST_NAMED]
+    nearest = dict(zip(asked, nearest_words(asked, held), strict=True))  # each word once
+    missing = [f"“{word}”" for word, similarity in nearest.items() if similarity < SAID][:MOST_NAMED]
     if not missing:
         return "the closest moments are not about what is asked"
     return f"the closest moments are not about what is asked, and say nothing of {', '.join(missing)}"
@@ -150,7 +148,5 @@ def what_is_missing(question: str, evidence: Sequence[Evidence]) -> str:
 
 def shared_words(question: str, text: str) -> float:
     """The part of the question's content words that the text holds, 0..1."""
-    asked, held = bm25_query(question), bm25_query(text)
-    if not asked or not held:
-        return 0.0
-    return len(set(asked.indices) & set(held.indices)) / len(set(asked.indices))
+    asked = content_stems(question) or stems(question)
+    return len(asked & stems(text)) / len(asked) if asked else 0.0

@@ -74,6 +74,18 @@ def content_words(text: str) -> tuple[str, ...]:
     return tuple(token for token in tokens if token not in STOP_WORDS) or tokens
 
 
+@lru_cache(maxsize=20_000)
+def stems(text: str) -> frozenset[str]:
+    """The stems of all words of a text."""
+    return frozenset(map(stem, tokenize(text)))
+
+
+@lru_cache(maxsize=20_000)
+def content_stems(text: str) -> frozenset[str]:
+    """The stems of the words of a text without stop words; none where there are only those."""
+    return frozenset(stem(token) for token in tokenize(text) if token not in STOP_WORDS)
+
+
 def tokenize(text: str) -> list[str]:
     """The words of a text, folded but not stemmed; scripts without spaces give overlapping pairs of characters."""
     tokens: list[str] = []

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from ingest.bm25 import STOP_WORDS, stem, tokenize
+from ingest.bm25 import content_stems, stem, stems
 from prompts.answer import evidence_block, read_answer_reply
 from prompts.draft import ChatMessage, DraftSentence
 from prompts.extractive import quoted
@@ -44,14 +44,14 @@ def fitting_videos(question: str, evidence: Sequence[Evidence]) -> tuple[Evidenc
     for a summary of it knows not what.
     """
     kind = kind_of(question)
-    specific = {stem(word) for word in tokenize(subject_of(question)) if word not in STOP_WORDS} - GENERIC
+    specific = content_stems(subject_of(question)) - GENERIC
     is_vague = bool(VAGUE.search(question.replace("’", "'"))) and len(specific) <= MOST_SPECIFIC_WORDS
     if not (kind == "recall" and is_vague) and not (kind == "summarise" and not specific):
         return ()
     best: dict[str, Evidence] = {}
     for item in evidence:
         best.setdefault(item.video.video_id, item)
-    held = {item.number: len(specific & _words(item)) for item in best.values()}
+    held = {item.number: len(specific & stems(spoken_and_seen(item.video, item.moment))) for item in best.values()}
     most = max(held.values(), default=0)
     fitting = [item for item in best.values() if held[item.number] == most]
     if len(fitting) < LEAST_CANDIDATES or (specific and not most):
@@ -89,7 +89,3 @@ def read_clarify_reply(reply: str, candidates: Sequence[Evidence]) -> DraftSente
     offered = {item.number for item in candidates}
     is_question = asked.text.rstrip("”\"'’ ").endswith(("?", "？")) and len(asked.text) <= MAX_ASKED_BACK
     return asked if is_question and len(asked.numbers) >= LEAST_CANDIDATES and set(asked.numbers) <= offered else None
-
-
-def _words(evidence: Evidence) -> set[str]:
-    return {stem(word) for word in tokenize(spoken_and_seen(evidence.video, evidence.moment))}

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from ingest.bm25 import STOP_WORDS, stem, tokenize
+from ingest.bm25 import content_stems, stems
 from prompts.answer import is_not_found, read_answer_reply
 from prompts.draft import ChatMessage
 from prompts.fencing import MARK, Fence, clean_text
@@ -51,12 +51,8 @@ def read_condense_reply(reply: str, question: str, turns: Sequence[Turn]) -> str
     if sentence.numbers or len(condensed) > MAX_CONDENSED or re.search(r"://|\d:\d\d|[\[\]{}<>]", condensed):
         return None
     said = [question, *(text for t in turns for text in (t.meant, t.answer, *(moment.title for moment in t.cited)))]
-    known = {stem(word) for text in said for word in tokenize(text)}
-    told, asked = _stems(condensed), _stems(question)
+    known = set().union(*map(stems, said))
+    told, asked = content_stems(condensed), content_stems(question)
     # An answer quotes videos: what it says may be added to what was asked, and never take its place.
     is_asked = len(asked & told) >= LEAST_ASKED_PART * len(asked)
     return condensed if told and is_asked and len(told - known) <= MOST_NEW_WORDS else None
-
-
-def _stems(text: str) -> set[str]:
-    return {stem(word) for word in tokenize(text) if word not in STOP_WORDS}

@@ -48,3 +48,8 @@ class Draft:
     sentences: tuple[DraftSentence, ...]
     not_found: bool
     raw: str
+
+
+def quoting(sentences: tuple[DraftSentence, ...]) -> Draft:
+    """The draft of the program's own sentences; without any it found nothing."""
+    return Draft(sentences, not_found=not sentences, raw=" ".join(sentence.text for sentence in sentences))

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ingest.bm25 import bm25_query
-from prompts.draft import Draft, DraftSentence
+from ingest.bm25 import content_stems
+from prompts.draft import Draft, DraftSentence, quoting
 from prompts.fencing import visible_text
-from retrievers.close_reading import ReadEvidence, ReadPiece, read_closely
+from retrievers.close_reading import ReadEvidence, ReadPiece, read_closely, unread_pieces
 from retrievers.evidence import Evidence
 from retrievers.rerank import LateInteractionReranker
 from retrievers.spoken_numbers import asks_for_number, numbers_in
@@ -66,7 +66,7 @@ def extractive_draft(question: str, evidence: Sequence[Evidence], similarity: La
     readings = read_closely(question, evidence[:READ_EVIDENCE], similarity)
     spans = best_spans(question, readings)
     sentences = tuple(DraftSentence(f"“{quoted(span.text)}”", (span.number,)) for span in spans)
-    return Draft(sentences, not_found=not sentences, raw=" ".join(sentence.text for sentence in sentences))
+    return quoting(sentences)
 
 
 def quoted(text: str) -> str:
@@ -77,7 +77,7 @@ def quoted(text: str) -> str:
 def best_spans(question: str, readings: Sequence[ReadEvidence]) -> list[Span]:
     """The one or two runs of pieces that most likely hold the answer, the likelier first."""
     held = [[part for piece in read.pieces for part in short_pieces(piece)] for read in readings]
-    known = [content_words(f"{question} {read.evidence.video.title}") for read in readings]
+    known = [content_stems(f"{question} {read.evidence.video.title}") for read in readings]
     chances = [
         [answer_chance(question, piece, words) for piece in pieces] for pieces, words in zip(held, known, strict=True)
     ]
@@ -103,12 +103,12 @@ def without_edges(pieces: Sequence[ReadPiece], chances: Sequence[float]) -> Sequ
     return pieces[likely[0] : likely[-1] + 1]
 
 
-def answer_chance(question: str, piece: ReadPiece, known: Set[int] = frozenset()) -> float:
+def answer_chance(question: str, piece: ReadPiece, known: Set[str] = frozenset()) -> float:
     """How likely a piece holds the answer, against others.
 
     0 where it asks itself, for what a model wrote, and for a screen with nothing but `known` words, such as a title card.
     """
-    is_title = piece.channel == "screen" and content_words(piece.text) <= known
+    is_title = piece.channel == "screen" and content_stems(piece.text) <= known
     if piece.text.rstrip().endswith("?") or piece.channel == "description" or is_title:
         return 0.0
     gain = NUMBER_GAIN if asks_for_number(question) and numbers_in(piece.text) else 1.0
@@ -132,10 +132,10 @@ def short_pieces(piece: ReadPiece) -> Iterator[ReadPiece]:
 
 
 def _runs(
-    number: int, pieces: Sequence[ReadPiece], chances: Sequence[float], total: float, known: set[int]
+    number: int, pieces: Sequence[ReadPiece], chances: Sequence[float], total: float, known: Set[str]
 ) -> Iterator[_Run]:
     """The runs that say something that is not `known`."""
-    new = [bool(content_words(piece.text) - known) for piece in pieces]
+    new = [bool(content_stems(piece.text) - known) for piece in pieces]
     for first, start in enumerate(pieces):
         words, value = 0, -COST_OF_A_QUOTE
         for last in range(first, len(pieces)):
@@ -169,8 +169,8 @@ def _best_together(runs: Sequence[_Run]) -> list[_Run]:
 
 def all_spans(evidence: Evidence) -> Iterator[Span]:
     """Every run of the pieces of a moment that is no longer than a quote, and neither begins nor ends with a question."""
-    (read,) = read_closely("", [evidence], None)
-    pieces = [part for piece in read.pieces if piece.channel != "description" for part in short_pieces(piece)]
+    quotable = (piece for piece in unread_pieces(evidence) if piece.channel != "description")
+    pieces = [part for piece in quotable for part in short_pieces(piece)]
     plain = [0.0 if piece.text.rstrip().endswith("?") else 1.0 for piece in pieces]
     for run in _runs(0, pieces, plain, 1.0, set()):
         chosen = pieces[run.first : run.last]
@@ -186,9 +186,3 @@ def moment_spans(evidence: Evidence) -> list[Span]:
         if len(span.text.split()) <= MAX_SPAN_WORDS or len(span.pieces) == 1:
             longest[span.pieces[0]] = span
     return list(longest.values())
-
-
-def content_words(text: str) -> set[int]:
-    """The content words of a text, as the index counts them."""
-    found = bm25_query(text)
-    return set(found.indices) if found else set()

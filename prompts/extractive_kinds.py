@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ingest.bm25 import content_words, stem
-from prompts.draft import Draft, DraftSentence
+from ingest.bm25 import content_stems
+from prompts.draft import Draft, DraftSentence, quoting
 from prompts.extractive import MAX_SPAN_WORDS, Span, extractive_draft, moment_spans, quoted
 from prompts.kinds import Kind, beside, subject_of
 from retrievers.evidence import Evidence
@@ -53,30 +53,25 @@ def kind_draft(
         chosen = quotes
     one_video = len({quote.evidence.video.video_id for quote in quotes}) == 1
     sentences = tuple(_sentence(quote, titled=kind == "recall" or not one_video) for quote in _each_once(chosen))
-    return Draft(sentences, not_found=not sentences, raw=" ".join(sentence.text for sentence in sentences))
+    return quoting(sentences)
 
 
 def best_quotes(subject: str, evidence: Sequence[Evidence], similarity: LateInteractionReranker | None) -> list[Quote]:
     """The best quote of each piece of evidence that has words, in the order of the evidence."""
-    asked = stems(subject)
+    asked = content_stems(subject)
     spans = [
         (item, span)
         for item in evidence
         for span in _whole(item)
-        if len(stems(span.text) - asked - stems(item.video.title)) >= LEAST_NEW_WORDS
+        if len(content_stems(span.text) - asked - content_stems(item.video.title)) >= LEAST_NEW_WORDS
     ]
     near = similarity.score(subject, [span.text for _, span in spans]) if similarity else [0.0] * len(spans)
     best: dict[int, Quote] = {}
     for (item, span), value in zip(spans, near, strict=True):
-        score = value + SHARED_WORDS_WEIGHT * len(asked & stems(span.text)) / max(len(asked), 1)
+        score = value + SHARED_WORDS_WEIGHT * len(asked & content_stems(span.text)) / max(len(asked), 1)
         if item.number not in best or score > best[item.number].score:
             best[item.number] = Quote(item, span, score)
     return list(best.values())
-
-
-def stems(text: str) -> set[str]:
-    """The stems of a text's words of content."""
-    return {stem(word) for word in content_words(text)}
 
 
 def of_each_video(quotes: Sequence[Quote]) -> list[Quote]:
@@ -98,7 +93,7 @@ def _beside_draft(side: Literal["before", "after"], evidence: Sequence[Evidence]
         words = spans[0].text.split() if spans else words[:MAX_SPAN_WORDS]
     text = " ".join(words[-MAX_SPAN_WORDS:])
     sentences = (DraftSentence(f"“{quoted(text)}”", (evidence[0].number,)),) if text else ()
-    return Draft(sentences, not_found=not sentences, raw=" ".join(sentence.text for sentence in sentences))
+    return quoting(sentences)
 
 
 def _whole(evidence: Evidence) -> list[Span]:

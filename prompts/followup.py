@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ingest.bm25 import STOP_WORDS, stem, tokenize
+from ingest.bm25 import STOP_WORDS, content_stems, stem, stems, tokenize
 from prompts.kinds import beside, kind_of
 from retrievers.time_words import VIDEO_NOUN
 
@@ -165,14 +165,14 @@ def _completed(plain: str, last: Turn) -> str:
     """The question with the words of the last one that it lacks, in brackets at its end, if it leaves any unsaid."""
     if not _leaves_unsaid(plain):
         return plain
-    said = {stem(word) for word in tokenize(plain)} | _ASKING
+    said = stems(plain) | _ASKING
     words = [word for word in re.findall(r"[\w'’-]+", last.meant) if tokenize(word)]
     topic: list[str] = []
     for word in words:
-        stems = {stem(token) for token in tokenize(word)}
-        if not stems & said and not stems <= STOP_STEMS:
+        own = stems(word)
+        if not own & said and not own <= STOP_STEMS:
             topic.append(word)
-            said |= stems
+            said |= own
     asked = _CONNECTIVE.sub("", plain)
     core = asked[:1].upper() + asked[1:].rstrip(" ?.!")
     return f"{core} ({' '.join(topic[:MOST_TOPIC_WORDS])})?" if topic else plain
@@ -181,5 +181,5 @@ def _completed(plain: str, last: Turn) -> str:
 STOP_STEMS = frozenset(map(stem, STOP_WORDS))
 
 
-def _content(text: str) -> set[str]:
-    return {stem(word) for word in tokenize(text) if word not in STOP_WORDS} - _ASKING
+def _content(text: str) -> frozenset[str]:
+    return content_stems(text) - _ASKING

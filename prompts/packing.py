@@ -5,10 +5,10 @@ from __future__ import annotations
 import heapq
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
-from ingest.bm25 import content_words, stem
+from ingest.bm25 import content_stems
 from ingest.schema import Moment
 from prompts.fencing import MARK
 from retrievers.evidence import Evidence
@@ -105,14 +105,14 @@ def _tokens(unmarked: str) -> int:
 
 
 def _tracks(question: str, evidence: Sequence[Evidence]) -> list[Track]:
-    asked = {stem(word) for word in content_words(question)}
+    asked = content_stems(question)
     found = [
         (item.number, channel, pieces)
         for item in evidence
         for channel, pieces in _channels(item.moment).items()
         if pieces
     ]
-    held = [[asked & {stem(word) for word in content_words(piece.text)} for piece in pieces] for _, _, pieces in found]
+    held = [[asked & content_stems(piece.text) for piece in pieces] for _, _, pieces in found]
     counts = Counter(word for track in held for words in track for word in words)
     every = sum(len(track) for track in held)
     weights = {word: 1 + math.log(every / count) for word, count in counts.items()}
@@ -122,7 +122,7 @@ def _tracks(question: str, evidence: Sequence[Evidence]) -> list[Track]:
     ]
 
 
-def _values(held: Sequence[set[str]], weights: Mapping[str, float]) -> Iterator[float]:
+def _values(held: Sequence[Set[str]], weights: Mapping[str, float]) -> Iterator[float]:
     """What each piece of a track is worth, with a part of what the better piece beside it holds."""
     own = [sum(weights[word] for word in words) for words in held]
     for position, value in enumerate(own):

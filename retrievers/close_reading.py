@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ingest.bm25 import content_words
 from ingest.text_embedding import TokenVectors, Vectors
 from retrievers.evidence import Evidence
-from retrievers.near_words import near_words
+from retrievers.near_words import near_words, nearest_words
 from retrievers.rerank import LateInteractionReranker
 from retrievers.search import spoken_and_seen, token_weights
 
@@ -56,16 +56,14 @@ def read_closely(
 ) -> list[ReadEvidence]:
     """Each piece of evidence, in order. Without a text model words are compared by spelling alone."""
     words = tuple(dict.fromkeys(content_words(question)))
-    texts = [content_words(spoken_and_seen(item.video, item.moment)) for item in evidence]
-    near = near_words(words, {word for text in texts for word in text})
-    spelt = {word: dict(pairs) for word, pairs in near.items()}
     read = []
-    for item, text in zip(evidence, texts, strict=True):
-        by_spelling = float(_spelling(spelt, text, len(words)).mean()) if words else 0.0
+    for item in evidence:
+        spelling = nearest_words(words, set(content_words(spoken_and_seen(item.video, item.moment))))
+        by_spelling = sum(spelling) / max(len(words), 1)
         if similarity:
             read.append(_by_meaning(question, item, similarity, by_spelling))
         else:
-            read.append(_by_spelling(item, spelt, len(words), by_spelling))
+            read.append(_by_spelling(item, words, by_spelling))
     return read
 
 
@@ -89,18 +87,27 @@ def _by_meaning(question: str, item: Evidence, similarity: LateInteractionRerank
     return ReadEvidence(item, tuple(pieces), float(np.maximum(whole, 0.0).mean()), together, spelling, closeness)
 
 
-def _by_spelling(item: Evidence, spelt: dict[str, dict[int, float]], rows: int, spelling: float) -> ReadEvidence:
+def _by_spelling(item: Evidence, words: Sequence[str], spelling: float) -> ReadEvidence:
     pieces: list[ReadPiece] = []
     for channel, held in _held(item):
-        words = [word for text, _ in held for word in text.split()]
-        grid = np.zeros((max(rows, 1), len(words)), dtype=np.float32)
-        for place, word in enumerate(words):
-            for content in content_words(word):
-                for row, value in spelt.get(content, {}).items():
-                    grid[row, place] = max(grid[row, place], value)
+        said = [content_words(word) for text, _ in held for word in text.split()]
+        near = near_words(words, {content for contents in said for content in contents})
+        grid = np.zeros((max(len(words), 1), len(said)), dtype=np.float32)
+        for place, contents in enumerate(said):
+            for row, similarity in (pair for content in contents for pair in near.get(content, ())):
+                grid[row, place] = max(grid[row, place], similarity)
         pieces += _pieces(held, channel, near_in_place(grid).mean(axis=0))
     together = max((float(piece.nearness.max()) for piece in pieces), default=0.0)
     return ReadEvidence(item, tuple(pieces), spelling, together, spelling, 0.0)
+
+
+def unread_pieces(item: Evidence) -> list[ReadPiece]:
+    """What a piece of evidence holds, compared with nothing: every nearness is 0."""
+    return [
+        ReadPiece(text, seconds, channel, np.zeros(len(text.split()), dtype=np.float32))
+        for channel, held in _held(item)
+        for text, seconds in held
+    ]
 
 
 def _held(item: Evidence) -> Iterator[tuple[str, list[tuple[str, float]]]]:
@@ -123,15 +130,6 @@ def _pieces(held: Sequence[tuple[str, float]], channel: str, nearness: Scores) -
         last = first + len(text.split())
         yield ReadPiece(text, seconds, channel, nearness[first:last])
         first = last
-
-
-def _spelling(spelt: dict[str, dict[int, float]], words: Sequence[str], rows: int) -> Scores:
-    """For each word of the question how near in spelling the nearest of `words` is (rows,)."""
-    best = np.zeros(rows, dtype=np.float32)
-    for word in set(words):
-        for row, value in spelt.get(word, {}).items():
-            best[row] = max(best[row], value)
-    return best
 
 
 def word_grid(question: Vectors, tokens: TokenVectors, starts: Sequence[int]) -> Scores:

@@ -28,6 +28,15 @@ def near_words(asked: Sequence[str], words: Collection[str]) -> dict[str, list[t
     return near
 
 
+def nearest_words(asked: Sequence[str], words: Collection[str]) -> list[float]:
+    """For each asked word the similarity of the nearest of the words, 0 where none is near."""
+    best = [0.0] * len(asked)
+    for pairs in near_words(asked, words).values():
+        for position, similarity in pairs:
+            best[position] = max(best[position], similarity)
+    return best
+
+
 def rarities(asked: Sequence[str], texts: Sequence[Iterable[str]]) -> list[float]:
     """What each asked word counts: the more, the fewer of the texts hold it."""
     stems = [{stem(word) for word in text} for text in texts]

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from app.chat_model import OnUsage, Usage
+from app.usage import OnUsage, Usage
 from ingest.text_embedding import TokenVectors
 from prompts.draft import ChatMessage
 

@@ -35,10 +35,10 @@ from app.chat_model import (
     ChatModel,
     ChatModelError,
     OpenAIChat,
-    Usage,
     read_retry_after,
     retry_wait,
 )
+from app.usage import Usage
 from prompts.draft import ChatMessage
 
 KEY = "sk-canary-0123456789"

@@ -32,10 +32,11 @@ from talks_library import TalksLibrary, make_library
 from app.answer import Answer
 from app.answer_cache import AnswerCache
 from app.answerer import LOOKS_LIKE, Answerer
-from app.chat_model import ChatModel, OpenAIChat, Prices
+from app.chat_model import ChatModel, OpenAIChat
 from app.circuit_breaker import MAX_FAILURES
 from app.explaining import REMEMBERED, Means
 from app.token_cap import TokenCap
+from app.usage import Prices
 from guards.privacy import Masker
 from guards.routing import Router
 from guards.sufficiency import SufficiencyJudge
